@@ -1,0 +1,131 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+// Products of packages, named once.
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+
+let package = Package(
+    name: "cloakroom",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "Cloakroom", targets: ["Cloakroom"]),
+        .library(name: "CloakroomRedis", targets: ["CloakroomRedis"]),
+        .library(name: "CloakroomOIDC", targets: ["CloakroomOIDC"]),
+        .library(name: "CloakroomHummingbird", targets: ["CloakroomHummingbird"]),
+        .library(name: "CloakroomGateway", targets: ["CloakroomGateway"]),
+        .library(name: "CloakroomTesting", targets: ["CloakroomTesting"]),
+        // Underscored: for our own benchmarks only, no promise of a stable API.
+        .library(name: "_CloakroomRedisClient", targets: ["CloakroomRedisClient"]),
+        .executable(name: "cloakroom", targets: ["CloakroomCLI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.3.0"),
+        .package(
+            url: "https://github.com/apple/swift-configuration", from: "1.4.0",
+            traits: [.defaults, "CommandLineArguments"]),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.10.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.7.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.97.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.0.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.9.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.3.0"),
+    ],
+    targets: [
+        // The core: knows no Redis and no HTTP.
+        .target(name: "Cloakroom", dependencies: [crypto, deque, heap, logging, metrics, lifecycle]),
+        // RESP3 over SwiftNIO: knows no session.
+        .target(name: "CloakroomRedisClient", dependencies: [deque, logging, nioCore, nioPosix]),
+        .target(
+            name: "CloakroomRedis",
+            dependencies: ["Cloakroom", "CloakroomRedisClient", crypto, logging, metrics, nioCore, lifecycle]),
+        // The relying party.
+        .target(name: "CloakroomOIDC", dependencies: ["Cloakroom", crypto, httpClient, jwtKit, logging, nioCore]),
+        .target(
+            name: "CloakroomHummingbird",
+            dependencies: ["Cloakroom", "CloakroomOIDC", crypto, hummingbird, httpTypes, logging]),
+        .target(
+            name: "CloakroomGateway",
+            dependencies: [
+                "Cloakroom", "CloakroomRedis", "CloakroomOIDC", "CloakroomHummingbird", configuration, hummingbird,
+                httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore,
+            ]),
+        // A small OpenID provider for demo and tests; never in serve's path.
+        .target(
+            name: "DevIdentityProvider",
+            dependencies: [crypto, hummingbird, httpTypes, jwtKit, lifecycle, logging, nioCore]),
+        .executableTarget(
+            name: "CloakroomCLI",
+            dependencies: [
+                "Cloakroom", "CloakroomGateway", "CloakroomRedis", "DevIdentityProvider", argumentParser,
+                configuration, hummingbird, httpClient, httpTypes, lifecycle, logging, nioCore, nioPosix, subprocess,
+            ]),
+        // The conformance suite that every store must pass.
+        .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),
+
+        .testTarget(
+            name: "CloakroomTests", dependencies: ["Cloakroom", "CloakroomTesting", logging, metrics, metricsTestKit]),
+        .testTarget(
+            name: "CloakroomRedisClientTests",
+            dependencies: ["CloakroomRedisClient", logging, nioCore, nioEmbedded, nioPosix]),
+        .testTarget(name: "CloakroomRedisTests", dependencies: ["Cloakroom", "CloakroomRedis", nioCore]),
+        .testTarget(
+            name: "CloakroomOIDCTests",
+            dependencies: ["CloakroomOIDC", crypto, httpClient, hummingbird, httpTypes, jwtKit, logging, nioCore]),
+        .testTarget(
+            name: "CloakroomHummingbirdTests",
+            dependencies: ["Cloakroom", "CloakroomHummingbird", hummingbird, hummingbirdTesting, httpTypes]),
+        .testTarget(
+            name: "CloakroomGatewayTests",
+            dependencies: [
+                "Cloakroom", "CloakroomGateway", "CloakroomOIDC", "DevIdentityProvider", configuration, hummingbird,
+                hummingbirdTesting, httpClient, httpTypes, logging, nioCore,
+            ]),
+        .testTarget(
+            name: "DevIdentityProviderTests",
+            dependencies: ["DevIdentityProvider", crypto, hummingbird, hummingbirdTesting, httpTypes, jwtKit, logging]),
+        .testTarget(name: "CloakroomCLITests", dependencies: ["CloakroomCLI"]),
+        // Real servers, started and stopped by the tests.
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: [
+                "Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "CloakroomTesting", crypto, logging, metrics,
+                metricsTestKit, nioCore, nioPosix, subprocess,
+            ]),
+    ],
+    swiftLanguageModes: [.v6]
+)
+
+for target in package.targets {
+    target.swiftSettings = settings
+}

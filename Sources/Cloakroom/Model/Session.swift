@@ -1,0 +1,172 @@
+public import struct Foundation.Date
+
+/// A logged-in user's session as a store keeps it.
+///
+/// Its `description` holds no token; reflection neither.
+public struct Session: Sendable, Equatable {
+    /// What the identity provider issued.
+    public var tokens: TokenSet
+    /// Who the user is, as the provider said at login.
+    public var userInfo: UserInfo
+    /// When the session began.
+    public let createdAt: Date
+    /// When it ends whatever happens: activity and refreshes never move it.
+    public let expiresAt: Date
+    /// When the tokens were last replaced; `nil` when they are still those of the login.
+    public internal(set) var refreshedAt: Date?
+    /// Members of the stored record that Cloakroom does not know. They survive a refresh untouched.
+    public internal(set) var otherFields: JSONObject
+
+    /// Makes a session. Stores do this; an app gets its sessions from a ``SessionStore``.
+    ///
+    /// Times are kept in whole seconds, as the stored form has them.
+    public init(
+        tokens: TokenSet,
+        userInfo: UserInfo,
+        createdAt: Date,
+        expiresAt: Date,
+        refreshedAt: Date? = nil,
+        otherFields: JSONObject = [:]
+    ) {
+        self.tokens = tokens
+        self.userInfo = userInfo
+        self.createdAt = createdAt
+        self.expiresAt = expiresAt
+        self.refreshedAt = refreshedAt
+        self.otherFields = otherFields
+    }
+
+    /// Whether the session's absolute limit has passed.
+    public func isExpired(at now: Date) -> Bool { now >= expiresAt }
+
+    /// When the access token ends.
+    ///
+    /// That is its own `exp` if it is a JWT, else the time of the last refresh or of the login plus `expires_in`.
+    /// `nil` when neither is known.
+    public var accessTokenExpiresAt: Date? {
+        if let expiry = unverifiedJWTExpiry(tokens.accessToken) { return expiry }
+        guard let seconds = tokens.expiresIn else { return nil }
+        return (refreshedAt ?? createdAt).addingTimeInterval(Double(seconds))
+    }
+
+    /// The same session with new tokens.
+    ///
+    /// A token or lifetime that `tokens` lacks keeps its old value: a provider that does not rotate refresh tokens sends
+    /// none (RFC 6749 §6), and many send no new ID token (OpenID Connect Core §12.2). Who the user is, when the session
+    /// began and when it ends stay as they are.
+    public func refreshed(with tokens: TokenSet, at now: Date) -> Session {
+        var copy = self
+        copy.tokens = self.tokens.replaced(by: tokens)
+        copy.refreshedAt = now
+        return copy
+    }
+}
+
+extension Session: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// When the session began and ends; no token and nothing of the user.
+    public var description: String { "Session(createdAt: \(createdAt), expiresAt: \(expiresAt))" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: ["createdAt": createdAt, "expiresAt": expiresAt]) }
+}
+
+/// The tokens of one user (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3).
+///
+/// Its `description` and reflection are redacted.
+public struct TokenSet: Sendable, Equatable {
+    /// What the APIs want.
+    public var accessToken: String
+    /// What gets new tokens; `nil` when the provider gave none.
+    public var refreshToken: String?
+    /// The provider's statement of who logged in, as it was sent.
+    public var idToken: String?
+    /// Life of the access token in seconds, counted from when it was issued.
+    public var expiresIn: Int?
+    /// Life of the refresh token in seconds; 0 means that it does not end (Keycloak's offline tokens).
+    public var refreshExpiresIn: Int?
+    /// Members that Cloakroom does not know; they survive a refresh.
+    public var otherFields: JSONObject
+
+    /// Makes a set of tokens.
+    public init(
+        accessToken: String,
+        refreshToken: String? = nil,
+        idToken: String? = nil,
+        expiresIn: Int? = nil,
+        refreshExpiresIn: Int? = nil,
+        otherFields: JSONObject = [:]
+    ) {
+        self.accessToken = accessToken
+        self.refreshToken = refreshToken
+        self.idToken = idToken
+        self.expiresIn = expiresIn
+        self.refreshExpiresIn = refreshExpiresIn
+        self.otherFields = otherFields
+    }
+
+    /// These tokens overlaid with newer ones; what `newer` lacks stays.
+    func replaced(by newer: TokenSet) -> TokenSet {
+        var merged = newer
+        merged.refreshToken = newer.refreshToken ?? refreshToken
+        merged.idToken = newer.idToken ?? idToken
+        merged.expiresIn = newer.expiresIn ?? expiresIn
+        merged.refreshExpiresIn = newer.refreshExpiresIn ?? refreshExpiresIn
+        merged.otherFields = otherFields
+        for member in newer.otherFields.members { merged.otherFields[member.name] = member.value }
+        return merged
+    }
+}
+
+extension TokenSet: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Says which tokens there are, not what they are.
+    public var description: String {
+        "TokenSet(accessToken: redacted, refreshToken: \(refreshToken == nil ? "none" : "redacted"), "
+            + "idToken: \(idToken == nil ? "none" : "redacted"))"
+    }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: ["tokens": "redacted"]) }
+}
+
+/// Who the user is: the claims of the ID token and the UserInfo endpoint (OpenID Connect Core §5.1).
+///
+/// Its `description` and reflection show no personal data.
+public struct UserInfo: Sendable, Equatable {
+    /// All claims, under the names that the provider uses.
+    public var claims: JSONObject
+
+    /// Makes user info from claims.
+    public init(claims: JSONObject) { self.claims = claims }
+
+    /// Makes user info for this subject with further claims.
+    public init(subject: String, email: String? = nil, name: String? = nil, preferredUsername: String? = nil) {
+        var claims: JSONObject = ["sub": .string(subject)]
+        claims["email"] = email.map { .string($0) }
+        claims["name"] = name.map { .string($0) }
+        claims["preferred_username"] = preferredUsername.map { .string($0) }
+        self.claims = claims
+    }
+
+    /// A claim by its name, such as `locale`.
+    public subscript(claim: String) -> JSONValue? {
+        get { claims[claim] }
+        set { claims[claim] = newValue }
+    }
+
+    /// The user's stable identifier at the provider (`sub`).
+    public var subject: String? { claims["sub"]?.string }
+    /// The e-mail address (`email`).
+    public var email: String? { claims["email"]?.string }
+    /// The full name for display (`name`).
+    public var name: String? { claims["name"]?.string }
+    /// The login name (`preferred_username`).
+    public var preferredUsername: String? { claims["preferred_username"]?.string }
+    /// The given name (`given_name`).
+    public var givenName: String? { claims["given_name"]?.string }
+    /// The family name (`family_name`).
+    public var familyName: String? { claims["family_name"]?.string }
+}
+
+extension UserInfo: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    public var description: String { "UserInfo(\(claims.members.count) claims)" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: ["claims": claims.members.count]) }
+}

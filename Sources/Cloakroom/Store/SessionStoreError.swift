@@ -1,0 +1,36 @@
+/// What went wrong in a store. It holds no secret and no personal data.
+public struct SessionStoreError: Error, Sendable, Equatable {
+    /// The kinds of failure; more may come.
+    public struct Code: Sendable, Hashable, CustomStringConvertible {
+        private enum Kind: String { case unavailable, rejected, full, tooLarge }
+        private let kind: Kind
+
+        /// The backing store can't be reached or did not answer in time.
+        public static let unavailable = Code(kind: .unavailable)
+        /// The backing store answered, and refused: credentials, read-only, loading, out of memory.
+        public static let rejected = Code(kind: .rejected)
+        /// The store holds as many sessions as it may.
+        public static let full = Code(kind: .full)
+        /// The session is larger than the store takes.
+        public static let tooLarge = Code(kind: .tooLarge)
+
+        public var description: String { kind.rawValue }
+    }
+
+    /// The kind of failure.
+    public let code: Code
+    /// For people: what happened and, where there is one, the remedy.
+    public let reason: String
+
+    /// Makes an error.
+    ///
+    /// - Parameter reason: for logs and operators; must hold no secret.
+    public init(_ code: Code, reason: String) {
+        self.code = code
+        self.reason = reason
+    }
+}
+
+extension SessionStoreError: CustomStringConvertible {
+    public var description: String { "session store \(code): \(reason)" }
+}

@@ -1,0 +1,53 @@
+"""Fixtures for all tests here. Real servers, each on a free port in a scratch directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from support.providers import KINDS, Kind
+from support.servers import Servers
+
+ARTIFACTS = Path(__file__).parent / "artifacts"
+
+
+@pytest.fixture
+def servers() -> Iterator[Servers]:
+    """For servers of one test."""
+    with Servers() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def module_servers() -> Iterator[Servers]:
+    """For servers that a module's tests share."""
+    with Servers() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def any_provider() -> Kind:
+    """The first third-party OpenID provider that is installed."""
+    for kind in KINDS:
+        if kind.is_installed:
+            return kind
+    pytest.skip("this Python can install none of the OpenID providers (requirements-providers.txt)")
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Path:
+    """Where screenshots go."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    return ARTIFACTS
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Adds what the servers last said to the report of a failure."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for server in Servers.running:
+            report.sections.append((f"log of {server.name}", server.log_tail()))

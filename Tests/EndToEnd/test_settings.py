@@ -1,0 +1,88 @@
+"""Wrong settings: one line that names the setting, exit code 78, no secret shown."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.gateway import binary, gateway_environment
+from support.ports import free_port
+
+# EX_CONFIG of sysexits.h.
+CONFIGURATION_ERROR = 78
+
+WRONG = [
+    ("PORT", "eight"),
+    ("PORT", "70000"),
+    ("PORT", "-1"),
+    ("PUBLIC_URL", "localhost"),
+    ("PUBLIC_URL", "ftp://localhost:8020"),
+    ("REDIS_ENABLED", "maybe"),
+    ("REDIS_URL", "http://127.0.0.1:6379"),
+    ("REDIS_URL", "redis://"),
+    ("REDIS_URL", "redis://127.0.0.1:99999/0"),
+    ("REDIS_URL", "redis://127.0.0.1:6379/first"),
+    ("SESSION_TIMEOUT", "a while"),
+    ("SESSION_TIMEOUT", "-8h"),
+    ("SESSION_TIMEOUT", "0"),
+    ("SESSION_IDLE_TIMEOUT", "soon"),
+    ("OIDC_ISSUER", None),
+    ("OIDC_ISSUER", "not an address"),
+    ("OIDC_CLIENT_ID", None),
+    ("LOG_LEVEL", "loud"),
+]
+
+
+def run(directory: Path, *arguments: str, **settings: str | None) -> subprocess.CompletedProcess[str]:
+    environment = gateway_environment(directory, **{"PORT": str(free_port()), **settings})
+    return subprocess.run(
+        [binary(), "serve", *arguments], cwd=directory, env=environment, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60,
+    )
+
+
+def assert_one_line_about(result: subprocess.CompletedProcess[str], setting: str) -> str:
+    assert result.returncode == CONFIGURATION_ERROR, f"{result.returncode}\n{result.stderr}\n{result.stdout}"
+    lines = [line for line in result.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, result.stderr
+    assert setting in lines[0]
+    return lines[0]
+
+
+@pytest.mark.parametrize(("setting", "value"), WRONG)
+def test_a_wrong_setting_stops_the_program(tmp_path: Path, setting: str, value: str | None) -> None:
+    line = assert_one_line_about(run(tmp_path, **{setting: value}), setting)
+    if value is not None and setting != "REDIS_URL":
+        assert value in line, f"the bad value is not shown: {line}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:top-secret-word@127.0.0.1:99999/0",
+        "redis://:top-secret-word@127.0.0.1:6379/first",
+        "http://:top-secret-word@127.0.0.1:6379",
+        "redis://:top-secret-word@",
+        "redis://top-secret-word:6379:6379@@",
+    ],
+)
+def test_a_wrong_redis_url_is_shown_without_its_password(tmp_path: Path, url: str) -> None:
+    result = run(tmp_path, REDIS_URL=url)
+    assert_one_line_about(result, "REDIS_URL")
+    assert "top-secret-word" not in result.stderr + result.stdout
+
+
+def test_settings_in_a_file_count_too(tmp_path: Path) -> None:
+    """`.env` in the working directory is read, and the environment wins over it."""
+    (tmp_path / ".env").write_text("LOG_LEVEL=loud\n")
+    assert_one_line_about(run(tmp_path), "LOG_LEVEL")
+    # With the right level in the environment, the next mistake is the one that is reported.
+    assert_one_line_about(run(tmp_path, LOG_LEVEL="info", SESSION_TIMEOUT="a while"), "SESSION_TIMEOUT")
+
+
+def test_an_unknown_flag_is_not_ignored(tmp_path: Path) -> None:
+    result = run(tmp_path, "--no-such-flag")
+    assert result.returncode != 0
+    assert "no-such-flag" in result.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -161,13 +162,13 @@ def test_r12_an_id_that_was_there_before_the_login_is_not_used(site: Site) -> No
     """R12, R16: no session fixation."""
     http = requests.Session()
     planted = "planted-by-an-attacker-0123456789"
+    # The name under which a Python jar keeps the host "localhost".
     http.cookies.set(COOKIE, planted, domain="localhost.local", path="/")
-    http.headers["Cookie"] = f"{COOKIE}={planted}"
     start = begin_login(http, site.url)
-    del http.headers["Cookie"]
-    http.cookies.clear(domain="localhost.local", path="/", name=COOKIE)
+    assert planted in start.request.headers["Cookie"]
     answer = finish_login(http, site.provider.sign_in(http, start.headers["Location"]))
     assert answer.is_redirect
+    assert planted in answer.request.headers["Cookie"]
     assert session_of(http) != planted
     assert get(site.url + "/auth/me", planted).status_code == 401
 
@@ -176,9 +177,7 @@ def test_r13_r15_cookie_attributes(site: Site) -> None:
     """R13, R15: plain http at localhost is the one place for a cookie without the prefix."""
     http = requests.Session()
     answer = finish_login(http, site.provider.sign_in(http, begin_login(http, site.url).headers["Location"]))
-    fields = [
-        field for field in answer.raw.headers.getlist("Set-Cookie") if field.startswith(COOKIE + "=")
-    ]
+    fields = [field for field in answer.raw.headers.getlist("Set-Cookie") if field.startswith(COOKIE + "=")]
     assert len(fields) == 1
     pair, *attributes = [part.strip() for part in fields[0].split(";")]
     lower = [attribute.lower() for attribute in attributes]
@@ -258,8 +257,6 @@ def test_r46_the_log_holds_no_secret(site: Site) -> None:
     authorization = parse_qs(urlsplit(start.headers["Location"]).query)
     me(http, site)
     http.get(site.url + "/auth/logout", allow_redirects=False, timeout=30)
-
-    import json
 
     tokens = json.loads(record)["tokens"]
     secrets = {

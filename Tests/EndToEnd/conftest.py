@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Iterator
 
@@ -11,6 +12,11 @@ from support.providers import KINDS, Kind
 from support.servers import Servers
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Asked to end, pytest stops what it started first, as it does for Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture

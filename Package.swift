@@ -106,8 +106,8 @@ let package = Package(
         .testTarget(
             name: "CloakroomOIDCTests",
             dependencies: [
-                "Cloakroom", "CloakroomOIDC", crypto, cryptoExtras, httpClient, hummingbird, httpTypes, jwtKit, logging,
-                nioCore,
+                "Cloakroom", "CloakroomOIDC", crypto, cryptoExtras, httpClient, hummingbird, httpTypes, jwtKit,
+                lifecycle, logging, nioCore,
             ]),
         .testTarget(
             name: "CloakroomHummingbirdTests",

@@ -5,6 +5,7 @@ import Foundation
 import Hummingbird
 import Logging
 import NIOCore
+import ServiceLifecycle
 import Testing
 
 /// A scripted provider and all that a test needs to log in there.
@@ -30,10 +31,11 @@ struct TestBench: Sendable {
             configuration: .init(address: .hostname("127.0.0.1", port: 0)),
             onServerRunning: { channel in continuation.yield(channel.localAddress?.port ?? 0) },
             logger: quietLogger)
+        let services = ServiceGroup(services: [app], logger: quietLogger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 defer { continuation.finish() }
-                try await app.run()
+                try await services.run()
             }
             var iterator = ports.makeAsyncIterator()
             let port = try #require(await iterator.next())
@@ -46,9 +48,10 @@ struct TestBench: Sendable {
             } catch {
                 outcome = .failure(error)
             }
-            group.cancelAll()
-            // How the cancelled server ends is of no interest.
-            while let ended = await group.nextResult() { _ = ended }
+            // Graceful: a server that is cancelled may trap while it is accepting a connection.
+            provider.letGo()
+            await services.triggerGracefulShutdown()
+            try await group.waitForAll()
             try outcome.get()
         }
     }

@@ -61,7 +61,10 @@ struct TokenUnitTests {
         }
         guard case .rsa(let rsa) = try TestKey.rsa.get().material, case .p256(let p256) = TestKey.p256.material,
             case .ed25519(let ed25519) = TestKey.ed25519.material
-        else { return }
+        else {
+            Issue.record("the test's keys are of other types")
+            return
+        }
         let signers = JWTKeyCollection()
         let rsaKey = try Insecure.RSA.PrivateKey(backing: rsa)
         await signers.add(rsa: rsaKey, digestAlgorithm: .sha256, kid: "RS256")

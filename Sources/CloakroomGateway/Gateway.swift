@@ -11,6 +11,9 @@ public struct GatewaySettings: Sendable {
 /// The Backend-for-Frontend as a service: store, relying party, routes and server in one.
 public struct Gateway: Service {
     /// - Parameter replicaName: shown on the pages if given, so that a demo can tell which replica answered.
-    public init(settings: GatewaySettings, logger: Logger, replicaName: String? = nil, onServerRunning: @escaping @Sendable (_ port: Int) async -> Void = { _ in }) throws {}
+    public init(
+        settings: GatewaySettings, logger: Logger, replicaName: String? = nil,
+        onServerRunning: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
+    ) throws {}
     public func run() async throws { try await gracefulShutdown() }
 }

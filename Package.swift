@@ -15,6 +15,7 @@ let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: 
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
@@ -90,8 +91,8 @@ let package = Package(
             name: "CloakroomCLI",
             dependencies: [
                 "Cloakroom", "CloakroomGateway", "CloakroomRedis", "DevIdentityProvider", argumentParser,
-                configuration, hummingbird, httpClient, httpTypes, jwtKit, lifecycle, logging, nioCore, nioPosix,
-                subprocess, unixSignals,
+                configuration, hummingbird, httpClient, httpTypes, jwtKit, lifecycle, logging, nioCore,
+                nioHTTP1, nioPosix, subprocess, unixSignals,
             ]),
         // The conformance suite that every store must pass.
         .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),
@@ -118,13 +119,13 @@ let package = Package(
             name: "DevIdentityProviderTests",
             dependencies: [
                 "DevIdentityProvider", crypto, hummingbird, hummingbirdTesting, httpClient, httpTypes, jwtKit, lifecycle,
-                logging, nioCore,
+                logging, nioCore, nioHTTP1,
             ]),
         .testTarget(
             name: "CloakroomCLITests",
             dependencies: [
-                "CloakroomCLI", "DevIdentityProvider", hummingbird, httpClient, httpTypes, lifecycle, logging, nioCore,
-                nioPosix, subprocess,
+                "CloakroomCLI", "DevIdentityProvider", crypto, hummingbird, httpClient, httpTypes, lifecycle, logging, nioCore,
+                nioHTTP1, nioPosix, subprocess,
             ]),
         // Real servers, started and stopped by the tests.
         .testTarget(

@@ -85,8 +85,10 @@ final class Browser: Sendable {
         func hidden(_ name: String) -> String? {
             guard let start = body.range(of: "name=\"\(name)\" value=\"") else { return nil }
             let value = body[start.upperBound...].prefix { $0 != "\"" }
-            return value.replacing("&quot;", with: "\"").replacing("&#39;", with: "'").replacing("&lt;", with: "<")
-                .replacing("&gt;", with: ">").replacing("&amp;", with: "&")
+            return String(value).replacing("&quot;", with: "\"").replacing("&#39;", with: "'").replacing(
+                "&lt;", with: "<"
+            )
+            .replacing("&gt;", with: ">").replacing("&amp;", with: "&")
         }
 
         func json() throws -> [String: any Sendable] {

@@ -1,5 +1,4 @@
 import Foundation
-import Logging
 import ServiceLifecycle
 import Testing
 
@@ -17,7 +16,7 @@ struct ChildProcessTests {
     ) async throws {
         let child = ChildProcess(command, say: transcript.say)
         let group = ServiceGroup(
-            configuration: .init(services: [.init(service: child)], logger: .init(label: "test")))
+            configuration: .init(services: [.init(service: child)], logger: quietLogger))
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }
             try await test(child)

@@ -1,5 +1,4 @@
 import Foundation
-import Logging
 import Subprocess
 import Testing
 
@@ -112,6 +111,26 @@ struct DemoProcessTests {
         }
     }
 
+    @Test("The single demo serves the identity provider and the sample API, and ends on Ctrl-C")
+    func single() async throws {
+        try await withDirectory { directory in
+            let transcript = Transcript()
+            let port = try await LoopbackPort.firstFree(from: 20_000 + Int.random(in: 0..<10_000), except: [])
+            let status = try await run(["--port", "\(port)"], directory: directory, transcript) { pid in
+                try await eventually("discovery") {
+                    let url = "http://localhost:\(port + 1)/.well-known/openid-configuration"
+                    return (try? await fetch(url).body.contains("\"issuer\":\"http://localhost:\(port + 1)\"")) == true
+                }
+                try await eventually("the API") {
+                    (try? await fetch("http://127.0.0.1:\(port + 2)/api/hello").status) == 200
+                }
+                kill(pid, SIGINT)
+            }
+            #expect(status == .exited(0))
+            #expect(transcript.contains("for development only"))
+        }
+    }
+
     @Test("With REDIS_URL set no redis-server is started, and the URL's password is not printed")
     func givenRedis() async throws {
         try await withDirectory { directory in
@@ -150,7 +169,7 @@ struct DemoProcessTests {
         try await withDirectory { directory in
             try await withService { onServerRunning in
                 SampleAPI(
-                    port: 0, issuer: "http://localhost:1", audience: "x", logger: .init(label: "test"),
+                    port: 0, issuer: "http://localhost:1", audience: "x", logger: quietLogger,
                     onServerRunning: onServerRunning)
             } test: { port in
                 let transcript = Transcript()

@@ -11,7 +11,6 @@ import Testing
 
 @Suite("Demo: the round-robin front")
 struct RoundRobinFrontTests {
-    private static let logger = Logger(label: "test")
 
     /// Answers with its name, and with what it saw.
     private func backend(_ name: String, _ onServerRunning: @escaping @Sendable (Int) async -> Void) -> any Service {
@@ -32,13 +31,13 @@ struct RoundRobinFrontTests {
         router.get("/fail") { _, _ in Response(status: .internalServerError) }
         return Application(
             router: router, configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-            onServerRunning: { await onServerRunning($0.localAddress?.port ?? 0) }, logger: Self.logger)
+            onServerRunning: { await onServerRunning($0.localAddress?.port ?? 0) }, logger: quietLogger)
     }
 
     private func withFront(_ ports: [Int], test: (String) async throws -> Void) async throws {
         try await withService { onServerRunning in
             RoundRobinFront(
-                port: 0, backends: ports.map { "http://127.0.0.1:\($0)" }, logger: Self.logger,
+                port: 0, backends: ports.map { "http://127.0.0.1:\($0)" }, logger: quietLogger,
                 onServerRunning: onServerRunning)
         } test: { port in
             try await test("http://127.0.0.1:\(port)")

@@ -12,7 +12,6 @@ import Testing
 @Suite("Demo: the sample API")
 struct SampleAPITests {
     private static let callback = "http://localhost:9999/auth/callback"
-    private static let logger = Logger(label: "test")
 
     private func withParts(
         audience: String = DemoPlan.sampleAPIAudience, test: (_ issuer: String, _ api: String) async throws -> Void
@@ -22,12 +21,12 @@ struct SampleAPITests {
                 port: 0, clients: [.init(id: "app", secret: nil, redirectURIs: [Self.callback])])
             configuration.accessTokenAudience = audience
             return try DevIdentityProvider(
-                configuration: configuration, logger: Self.logger, onServerRunning: onServerRunning)
+                configuration: configuration, logger: quietLogger, onServerRunning: onServerRunning)
         } test: { identityPort in
             let issuer = "http://localhost:\(identityPort)"
             try await withService { onServerRunning in
                 SampleAPI(
-                    port: 0, issuer: issuer, audience: DemoPlan.sampleAPIAudience, logger: Self.logger,
+                    port: 0, issuer: issuer, audience: DemoPlan.sampleAPIAudience, logger: quietLogger,
                     onServerRunning: onServerRunning)
             } test: { apiPort in
                 try await test(issuer, "http://127.0.0.1:\(apiPort)")

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import Foundation
+import Logging
 import NIOCore
 import NIOHTTP1
 import ServiceLifecycle
@@ -20,6 +21,8 @@ func eventually(
         try await Task.sleep(for: .milliseconds(20))
     }
 }
+
+let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 /// What was said, line by line.
 final class Transcript: Sendable {

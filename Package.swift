@@ -30,6 +30,7 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 
 let package = Package(
@@ -57,6 +58,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.10.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.7.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.97.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.0.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
@@ -92,7 +94,7 @@ let package = Package(
             dependencies: [
                 "Cloakroom", "CloakroomGateway", "CloakroomRedis", "DevIdentityProvider", argumentParser,
                 configuration, hummingbird, httpClient, httpTypes, jwtKit, lifecycle, logging, nioCore,
-                nioHTTP1, nioPosix, subprocess, unixSignals,
+                nioHTTP1, nioPosix, subprocess, systemPackage, unixSignals,
             ]),
         // The conformance suite that every store must pass.
         .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),
@@ -124,8 +126,8 @@ let package = Package(
         .testTarget(
             name: "CloakroomCLITests",
             dependencies: [
-                "CloakroomCLI", "DevIdentityProvider", crypto, hummingbird, httpClient, httpTypes, lifecycle, logging, nioCore,
-                nioHTTP1, nioPosix, subprocess,
+                "CloakroomCLI", "DevIdentityProvider", crypto, hummingbird, httpClient, httpTypes, lifecycle, logging,
+                nioCore, nioHTTP1, nioPosix, subprocess, systemPackage,
             ]),
         // Real servers, started and stopped by the tests.
         .testTarget(

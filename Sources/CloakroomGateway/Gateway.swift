@@ -5,6 +5,12 @@ public import ServiceLifecycle
 public struct GatewaySettings: Sendable {
     public var host = "127.0.0.1"
     public var port = 8020
+    public var publicURL: String?
+    public var upstreamURL: String?
+    public var redisEnabled = false
+    public var oidcIssuer = ""
+    public var oidcClientID = ""
+    public var oidcClientSecret: String?
     public init() {}
 }
 

@@ -13,12 +13,15 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
@@ -27,6 +30,7 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 
 let package = Package(
@@ -54,6 +58,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.10.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.7.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.97.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.0.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
@@ -70,7 +75,9 @@ let package = Package(
             name: "CloakroomRedis",
             dependencies: ["Cloakroom", "CloakroomRedisClient", crypto, logging, metrics, nioCore, lifecycle]),
         // The relying party.
-        .target(name: "CloakroomOIDC", dependencies: ["Cloakroom", crypto, httpClient, jwtKit, logging, nioCore]),
+        .target(
+            name: "CloakroomOIDC",
+            dependencies: ["Cloakroom", crypto, cryptoExtras, httpClient, logging, nioCore, nioHTTP1]),
         .target(
             name: "CloakroomHummingbird",
             dependencies: ["Cloakroom", "CloakroomOIDC", crypto, hummingbird, httpTypes, logging]),
@@ -83,12 +90,13 @@ let package = Package(
         // A small OpenID provider for demo and tests; never in serve's path.
         .target(
             name: "DevIdentityProvider",
-            dependencies: [crypto, hummingbird, httpTypes, jwtKit, lifecycle, logging, nioCore]),
+            dependencies: [crypto, cryptoExtras, hummingbird, httpTypes, jwtKit, lifecycle, logging, nioCore]),
         .executableTarget(
             name: "CloakroomCLI",
             dependencies: [
                 "Cloakroom", "CloakroomGateway", "CloakroomRedis", "DevIdentityProvider", argumentParser,
-                configuration, hummingbird, httpClient, httpTypes, lifecycle, logging, nioCore, nioPosix, subprocess,
+                configuration, hummingbird, httpClient, httpTypes, jwtKit, lifecycle, logging, nioCore,
+                nioHTTP1, nioPosix, subprocess, systemPackage, unixSignals,
             ]),
         // The conformance suite that every store must pass.
         .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),
@@ -101,7 +109,10 @@ let package = Package(
         .testTarget(name: "CloakroomRedisTests", dependencies: ["Cloakroom", "CloakroomRedis", nioCore]),
         .testTarget(
             name: "CloakroomOIDCTests",
-            dependencies: ["CloakroomOIDC", crypto, httpClient, hummingbird, httpTypes, jwtKit, logging, nioCore]),
+            dependencies: [
+                "Cloakroom", "CloakroomOIDC", crypto, cryptoExtras, httpClient, hummingbird, httpTypes, jwtKit,
+                lifecycle, logging, nioCore,
+            ]),
         .testTarget(
             name: "CloakroomHummingbirdTests",
             dependencies: ["Cloakroom", "CloakroomHummingbird", hummingbird, hummingbirdTesting, httpTypes]),
@@ -113,8 +124,16 @@ let package = Package(
             ]),
         .testTarget(
             name: "DevIdentityProviderTests",
-            dependencies: ["DevIdentityProvider", crypto, hummingbird, hummingbirdTesting, httpTypes, jwtKit, logging]),
-        .testTarget(name: "CloakroomCLITests", dependencies: ["CloakroomCLI"]),
+            dependencies: [
+                "DevIdentityProvider", crypto, hummingbird, hummingbirdTesting, httpClient, httpTypes, jwtKit, lifecycle,
+                logging, nioCore, nioHTTP1,
+            ]),
+        .testTarget(
+            name: "CloakroomCLITests",
+            dependencies: [
+                "CloakroomCLI", "DevIdentityProvider", crypto, hummingbird, httpClient, httpTypes, lifecycle, logging,
+                nioCore, nioHTTP1, nioPosix, subprocess, systemPackage,
+            ]),
         // Real servers, started and stopped by the tests.
         .testTarget(
             name: "IntegrationTests",

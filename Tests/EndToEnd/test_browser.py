@@ -19,6 +19,7 @@ pytestmark = pytest.mark.browser
 
 LOGIN = "Login with Keycloak"
 LOGOUT = "Logout"
+CALL_API = "Call the sample API"
 
 
 class Demo(Server):
@@ -69,6 +70,10 @@ def log_in(browser: Browser, demo: Demo, name: str, username: str = "admin") -> 
 def walk_through(browser: Browser, demo: Demo, name: str) -> None:
     log_in(browser, demo, name)
     user_page = browser.text
+    # The button's script calls the API through the gateway, which puts the access token on.
+    browser.click(CALL_API)
+    browser.wait_for_text('"username": "admin"')
+    browser.keep(f"{name}-3-user-and-api")
     user = me(browser, demo.url)
     assert user["preferred_username"] == "admin"
     assert user["name"] in user_page
@@ -113,7 +118,7 @@ def test_demo_with_replicas(servers: Servers, tmp_path: Path, browser: Browser) 
     demo = servers.add(Demo(tmp_path / "demo", "--replicas", "3")).launch()
     walk_through(browser, demo, "replicas")
 
-    log_in(browser, demo, "replicas", "user")
+    log_in(browser, demo, "replicas-again", "user")
     session = browser.driver.get_cookie(COOKIE)
     assert session
     seen = set()

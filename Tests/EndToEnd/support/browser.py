@@ -83,6 +83,9 @@ class Browser:
     def wait_for_url(self, url: str) -> None:
         WebDriverWait(self.driver, 30).until(lambda driver: driver.current_url == url, f"at {self.url}, not {url}")
 
+    def wait_for_text(self, text: str) -> None:
+        WebDriverWait(self.driver, 30).until(lambda _: text in self.text, f"no {text!r} in {self.text!r}")
+
     def keep(self, name: str) -> None:
         """Keeps a screenshot, and what the console said so far."""
         assert self.driver.save_screenshot(str(self.artifacts / f"{name}.png"))

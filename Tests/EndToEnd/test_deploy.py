@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.gateway import PROJECT, Gateway
+from support.gateway import PROJECT, Gateway, binary
 from support.providers import Kind, Provider
 from support.redis_server import RedisServer
 from support.servers import Servers
@@ -84,6 +84,17 @@ def test_image_has_no_root_no_shell_and_no_secret() -> None:
     assert "EXPOSE 8020" in final and "HOST=0.0.0.0" in final
     assert "RUN " not in final
     assert not re.search(r"(?i)^(env|arg)\b.*(secret|password|key)", text, re.M)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the image is one of Linux")
+def test_image_has_the_libraries_that_the_program_needs() -> None:
+    """All but those of Swift, which the image's build links in, must be on the base or copied onto it."""
+    text = (DEPLOY / "Dockerfile").read_text()
+    (allowed,) = re.findall(r"! grep -vE '(.*)'", text)
+    needed = [line.split()[0] for line in passes("ldd", str(binary())).splitlines()]
+    swift = re.compile(r"lib(swift|_?Foundation|dispatch|BlocksRuntime)")
+    assert "libc.so.6" in needed
+    assert [name for name in needed if not swift.match(name) and not re.search(allowed, name)] == []
 
 
 def test_compose_file_is_valid() -> None:

@@ -14,6 +14,7 @@ let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics
 let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
@@ -27,6 +28,7 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 
 let package = Package(
@@ -54,6 +56,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.10.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.7.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.97.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.0.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
@@ -73,12 +76,13 @@ let package = Package(
         .target(name: "CloakroomOIDC", dependencies: ["Cloakroom", crypto, httpClient, jwtKit, logging, nioCore]),
         .target(
             name: "CloakroomHummingbird",
-            dependencies: ["Cloakroom", "CloakroomOIDC", crypto, hummingbird, httpTypes, logging]),
+            dependencies: ["Cloakroom", "CloakroomOIDC", crypto, hummingbird, httpTypes, logging, nioCore]),
         .target(
             name: "CloakroomGateway",
             dependencies: [
                 "Cloakroom", "CloakroomRedis", "CloakroomOIDC", "CloakroomHummingbird", configuration, hummingbird,
-                httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore,
+                httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore, nioHTTP1, nioPosix,
+                systemPackage,
             ]),
         // A small OpenID provider for demo and tests; never in serve's path.
         .target(
@@ -104,12 +108,16 @@ let package = Package(
             dependencies: ["CloakroomOIDC", crypto, httpClient, hummingbird, httpTypes, jwtKit, logging, nioCore]),
         .testTarget(
             name: "CloakroomHummingbirdTests",
-            dependencies: ["Cloakroom", "CloakroomHummingbird", hummingbird, hummingbirdTesting, httpTypes]),
+            dependencies: [
+                "Cloakroom", "CloakroomHummingbird", "CloakroomOIDC", hummingbird, hummingbirdTesting, httpTypes,
+                logging, nioCore,
+            ]),
         .testTarget(
             name: "CloakroomGatewayTests",
             dependencies: [
-                "Cloakroom", "CloakroomGateway", "CloakroomOIDC", "DevIdentityProvider", configuration, hummingbird,
-                hummingbirdTesting, httpClient, httpTypes, logging, nioCore,
+                "Cloakroom", "CloakroomGateway", "CloakroomHummingbird", "CloakroomOIDC", "DevIdentityProvider",
+                configuration, hummingbird, hummingbirdTesting, httpClient, httpTypes, lifecycle, logging, nioCore,
+                nioHTTP1,
             ]),
         .testTarget(
             name: "DevIdentityProviderTests",

@@ -8,7 +8,9 @@ public final class RelyingParty: Sendable {
     public init(configuration: OIDCConfiguration, httpClient: HTTPClient, logger: Logger) {}
 
     /// Begins a login: fresh state, nonce and PKCE verifier, and the address to send the browser to.
-    public func beginLogin() async throws(OIDCError) -> LoginRequest { throw OIDCError(.providerUnavailable, reason: "") }
+    public func beginLogin() async throws(OIDCError) -> LoginRequest {
+        throw OIDCError(.providerUnavailable, reason: "")
+    }
 
     /// Ends a login: checks the callback, redeems the code, verifies the ID token, fetches UserInfo.
     public func finishLogin(

@@ -20,7 +20,9 @@ public struct DevIdentityProvider: Service {
         public var port: Int
         public var clients: [Client]
         public var accessTokenLifetime: Duration
-        public init(host: String = "127.0.0.1", port: Int, clients: [Client], accessTokenLifetime: Duration = .seconds(300)) {
+        public init(
+            host: String = "127.0.0.1", port: Int, clients: [Client], accessTokenLifetime: Duration = .seconds(300)
+        ) {
             self.host = host
             self.port = port
             self.clients = clients
@@ -29,6 +31,9 @@ public struct DevIdentityProvider: Service {
     }
 
     /// - Throws: when `host` is not a loopback address.
-    public init(configuration: Configuration, logger: Logger, onServerRunning: @escaping @Sendable (_ port: Int) async -> Void = { _ in }) throws {}
+    public init(
+        configuration: Configuration, logger: Logger,
+        onServerRunning: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
+    ) throws {}
     public func run() async throws { try await gracefulShutdown() }
 }

@@ -18,7 +18,9 @@ extension JSONValue {
     /// - Throws: ``JSONParsingError`` at the first byte that does not fit, including invalid UTF-8, and at nesting deeper
     ///   than ``maximumDepth``.
     public init(parsing bytes: [UInt8]) throws(JSONParsingError) {
-        self = try bytes.withUnsafeBytes { (raw) throws(JSONParsingError) in try JSONValue(parsing: raw) }
+        self = try bytes.withUnsafeBufferPointer { (buffer) throws(JSONParsingError) in
+            try JSONValue(parsing: UnsafeRawBufferPointer(buffer))
+        }
     }
 
     /// Reads one JSON text from memory that the caller keeps alive for the call.
@@ -68,7 +70,8 @@ private struct JSONParser {
         }
     }
 
-    private mutating func parseLiteral(_ text: StaticString, as value: JSONValue) throws(JSONParsingError) -> JSONValue {
+    private mutating func parseLiteral(_ text: StaticString, as value: JSONValue) throws(JSONParsingError) -> JSONValue
+    {
         guard position + text.utf8CodeUnitCount <= bytes.count else { throw failure("unexpected end") }
         for index in 0..<text.utf8CodeUnitCount where bytes[position + index] != text.utf8Start[index] {
             throw failure("unexpected character")
@@ -178,7 +181,9 @@ private struct JSONParser {
             position += 1
             switch byte {
             case UInt8(ascii: "\""):
-                return try text.withUnsafeBytes { (raw) throws(JSONParsingError) in try validated(raw, at: start) }
+                return try text.withUnsafeBufferPointer { (buffer) throws(JSONParsingError) in
+                    try validated(UnsafeRawBufferPointer(buffer), at: start)
+                }
             case UInt8(ascii: "\\"):
                 try appendEscape(to: &text)
             case 0..<0x20:

@@ -1,4 +1,4 @@
-public import Cloakroom
+import Cloakroom
 
 /// The names and attributes of the two cookies: the session's and, for the minutes of a login, the one that binds the
 /// login to its browser.

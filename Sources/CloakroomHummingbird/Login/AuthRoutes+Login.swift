@@ -1,7 +1,7 @@
 import Cloakroom
 import CloakroomOIDC
 import HTTPTypes
-import Hummingbird
+package import Hummingbird
 import Logging
 
 extension AuthRoutes {

@@ -1,4 +1,4 @@
-package import Cloakroom
+import Cloakroom
 
 /// What binds a login to the browser that began it: 256 random bits in a cookie of their own.
 struct LoginBinding: Sendable, Equatable {

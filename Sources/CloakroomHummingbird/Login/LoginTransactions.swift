@@ -1,5 +1,5 @@
-package import Cloakroom
-package import CloakroomOIDC
+import Cloakroom
+import CloakroomOIDC
 import Crypto
 import Foundation
 

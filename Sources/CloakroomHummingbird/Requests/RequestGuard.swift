@@ -1,3 +1,4 @@
+import Cloakroom
 public import HTTPTypes
 public import Hummingbird
 

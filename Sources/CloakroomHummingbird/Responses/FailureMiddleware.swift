@@ -1,4 +1,4 @@
-public import Cloakroom
+import Cloakroom
 import HTTPTypes
 public import Hummingbird
 import Logging

@@ -1,4 +1,4 @@
-public import HTTPTypes
+import HTTPTypes
 public import Hummingbird
 
 /// Puts the fields on every response that tell browsers to be careful with it (OWASP ASVS 3.4).

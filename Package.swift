@@ -13,6 +13,7 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
@@ -20,6 +21,7 @@ let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
@@ -87,12 +89,13 @@ let package = Package(
         // A small OpenID provider for demo and tests; never in serve's path.
         .target(
             name: "DevIdentityProvider",
-            dependencies: [crypto, hummingbird, httpTypes, jwtKit, lifecycle, logging, nioCore]),
+            dependencies: [crypto, cryptoExtras, hummingbird, httpTypes, jwtKit, lifecycle, logging, nioCore]),
         .executableTarget(
             name: "CloakroomCLI",
             dependencies: [
                 "Cloakroom", "CloakroomGateway", "CloakroomRedis", "DevIdentityProvider", argumentParser,
-                configuration, hummingbird, httpClient, httpTypes, lifecycle, logging, nioCore, nioPosix, subprocess,
+                configuration, hummingbird, httpClient, httpTypes, jwtKit, lifecycle, logging, nioCore, nioPosix,
+                subprocess, unixSignals,
             ]),
         // The conformance suite that every store must pass.
         .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),
@@ -121,8 +124,16 @@ let package = Package(
             ]),
         .testTarget(
             name: "DevIdentityProviderTests",
-            dependencies: ["DevIdentityProvider", crypto, hummingbird, hummingbirdTesting, httpTypes, jwtKit, logging]),
-        .testTarget(name: "CloakroomCLITests", dependencies: ["CloakroomCLI"]),
+            dependencies: [
+                "DevIdentityProvider", crypto, hummingbird, hummingbirdTesting, httpClient, httpTypes, jwtKit, lifecycle,
+                logging, nioCore,
+            ]),
+        .testTarget(
+            name: "CloakroomCLITests",
+            dependencies: [
+                "CloakroomCLI", "DevIdentityProvider", hummingbird, httpClient, httpTypes, lifecycle, logging, nioCore,
+                nioPosix, subprocess,
+            ]),
         // Real servers, started and stopped by the tests.
         .testTarget(
             name: "IntegrationTests",

@@ -1,39 +1,62 @@
+import Hummingbird
 public import Logging
+import NIOCore
 public import ServiceLifecycle
 
 /// A real OpenID provider in miniature, for the demo and for tests. Never for production.
+///
+/// It speaks the authorization code flow with PKCE (RFC 6749, RFC 7636), rotates refresh tokens (RFC 9700 §4.14.2),
+/// answers UserInfo and RP-initiated logout, and keeps everything in memory. Its users' passwords are known to
+/// everyone, so it binds to a loopback address only.
 public struct DevIdentityProvider: Service {
-    public struct Client: Sendable {
-        public var id: String
-        public var secret: String?
-        public var redirectURIs: [String]
-        public var postLogoutRedirectURIs: [String]
-        public init(id: String, secret: String?, redirectURIs: [String], postLogoutRedirectURIs: [String] = []) {
-            self.id = id
-            self.secret = secret
-            self.redirectURIs = redirectURIs
-            self.postLogoutRedirectURIs = postLogoutRedirectURIs
-        }
-    }
-    public struct Configuration: Sendable {
-        public var host: String
-        public var port: Int
-        public var clients: [Client]
-        public var accessTokenLifetime: Duration
-        public init(
-            host: String = "127.0.0.1", port: Int, clients: [Client], accessTokenLifetime: Duration = .seconds(300)
-        ) {
-            self.host = host
-            self.port = port
-            self.clients = clients
-            self.accessTokenLifetime = accessTokenLifetime
-        }
-    }
+    private let configuration: Configuration
+    private let address: LoopbackAddress
+    private let logger: Logger
+    private let onServerRunning: @Sendable (_ port: Int) async -> Void
 
-    /// - Throws: when `host` is not a loopback address.
+    /// Makes a provider that starts with ``run()``.
+    ///
+    /// - Parameters:
+    ///   - configuration: where to listen, who may log in, and for whom.
+    ///   - logger: where it says that it runs; never gets a code, token, password or cookie.
+    ///   - onServerRunning: called once with the real port, before the first request is answered.
+    /// - Throws: ``StartError`` when `host` is not a loopback address.
     public init(
         configuration: Configuration, logger: Logger,
         onServerRunning: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
-    ) throws {}
-    public func run() async throws { try await gracefulShutdown() }
+    ) throws {
+        self.configuration = configuration
+        self.address = try LoopbackAddress(host: configuration.host)
+        self.logger = logger
+        self.onServerRunning = onServerRunning
+    }
+
+    /// Serves until graceful shutdown or cancellation.
+    ///
+    /// - Throws: when the port can't be bound.
+    public func run() async throws {
+        let provider = Provider(
+            configuration: configuration, signingKey: try await SigningKey.generate(), logger: logger)
+        let application = Application(
+            router: provider.router(),
+            configuration: .init(
+                address: .hostname(address.bindHost, port: configuration.port), serverName: "dev-identity-provider"),
+            onServerRunning: { [logger, onServerRunning] channel in
+                let port = channel.localAddress?.port ?? configuration.port
+                provider.listening(onPort: port)
+                logger.warning(
+                    "This OpenID provider is for development only: its users and passwords are public",
+                    metadata: ["issuer": "\(provider.issuer)"])
+                await onServerRunning(port)
+            },
+            logger: logger
+        )
+        try await application.run()
+    }
+}
+
+/// Why a ``DevIdentityProvider`` refused to start.
+public struct StartError: Error, CustomStringConvertible {
+    /// One line for the operator.
+    public let description: String
 }

@@ -1,0 +1,40 @@
+public import CloakroomRedisClient
+
+/// The URL of a Redis server; see ``RedisStoreConfiguration``.
+public typealias RedisURL = CloakroomRedisClient.RedisURL
+/// Why a text is no Redis URL.
+public typealias RedisURLError = CloakroomRedisClient.RedisURLError
+
+/// How to reach Redis and what to call the keys there.
+public struct RedisStoreConfiguration: Sendable {
+    /// `redis://[user[:password]@]host[:port][/db]`
+    public var url: RedisURL
+    /// What stands before the session ID in a key; `session:` by default.
+    public var keyPrefix: String
+    /// How long a call to Redis may take, a wait for a connection included; 2 seconds by default.
+    public var commandTimeout: Duration
+
+    /// Makes a configuration.
+    public init(url: RedisURL, keyPrefix: String = "session:", commandTimeout: Duration = .seconds(2)) {
+        self.url = url
+        self.keyPrefix = keyPrefix
+        self.commandTimeout = commandTimeout
+    }
+}
+
+/// The names of the keys. None but those of sessions begins with the prefix, as people count sessions by it.
+struct KeySchema: Sendable {
+    let sessionPrefix: String
+
+    func session(_ id: SessionIDText) -> String { sessionPrefix + id }
+
+    /// A login under way or another thing that may be taken once.
+    func oneTimeRecord(_ key: String) -> String { Self.oneTimePrefix(sessionPrefix) + key }
+
+    /// `session:` gives `session-once:`, and `shop:session:` gives `shop:session-once:`.
+    private static func oneTimePrefix(_ prefix: String) -> String {
+        prefix.hasSuffix(":") ? prefix.dropLast() + "-once:" : "once-" + prefix + ":"
+    }
+
+    typealias SessionIDText = String
+}

@@ -1,0 +1,147 @@
+import NIOCore
+
+/// One TCP connection to Redis, shared by all callers. Lives on its event loop.
+final class RedisChannelHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// More requests than this are not written before replies have come; they wait in the queue, which is bounded.
+    private static let maximumInFlight = 16_384
+
+    private let queue: RequestQueue
+    private var machine = ConnectionStateMachine<RedisRequest>()
+    private var parser: RESPParser
+    private var context: ChannelHandlerContext?
+    /// Whether requests wait in the queue because the connection could not take them.
+    private var isBlocked = false
+    private var lastReceived = NIODeadline.now()
+    /// The size of the last write, a good guess at the next.
+    private var bufferSize = 4096
+    /// Why the connection was closed, if we know better than "it was closed".
+    private(set) var closeError: RedisClientError?
+    /// The requests that had no reply when the connection went.
+    private var unanswered: [RedisRequest] = []
+
+    init(queue: RequestQueue, limits: RESPLimits) {
+        self.queue = queue
+        self.parser = RESPParser(limits: limits)
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    // MARK: Writing
+
+    /// Fetches what waits in the queue and writes it with one flush.
+    func writeQueued() {
+        guard let context, context.channel.isWritable, machine.inFlightCount < Self.maximumInFlight else {
+            isBlocked = true
+            return
+        }
+        isBlocked = false
+        write(queue.takeAll())
+    }
+
+    /// Writes these requests, ahead of what waits in the queue.
+    func write(_ requests: [RedisRequest]) {
+        guard let context else {
+            unanswered += requests
+            return
+        }
+        let now = NIODeadline.now()
+        var buffer = context.channel.allocator.buffer(capacity: bufferSize)
+        for request in requests where request.isWaiting {
+            guard request.deadline > now else {
+                request.fail(RedisClientError(.timeout, reason: "the command could not be sent in time"))
+                continue
+            }
+            guard machine.write(request, expecting: request.commands.count) else {
+                unanswered.append(request)
+                continue
+            }
+            for command in request.commands { command.encode(into: &buffer) }
+        }
+        guard buffer.readableBytes > 0 else { return }
+        // A single large value must not make every later buffer as large.
+        bufferSize = min(max(buffer.readableBytes, 1024), 262_144)
+        context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if isBlocked { writeQueued() }
+        context.fireChannelWritabilityChanged()
+    }
+
+    // MARK: Reading
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        lastReceived = .now()
+        parser.append(unwrapInboundIn(data))
+        do throws(RESPError) {
+            while let value = try parser.next() {
+                switch machine.receive(value) {
+                case .answer(let request, let replies): request.succeed(replies)
+                case .wait, .push: break
+                case .close:
+                    close(context, RedisClientError(.protocolViolation, reason: "a reply to no command"))
+                    return
+                }
+            }
+        } catch {
+            close(context, RedisClientError(.protocolViolation, reason: "not RESP3 within limits: \(error)"))
+            return
+        }
+        if machine.isDrained { context.close(promise: nil) }
+        if isBlocked { writeQueued() }
+    }
+
+    // MARK: Time
+
+    /// Fails requests whose time is over. If nothing at all has come for as long as that, the connection is dead.
+    func expire(now: NIODeadline, stallLimit: TimeAmount) {
+        var isOverdue = false
+        machine.forEachInFlight { request in
+            guard request.deadline <= now else { return false }
+            isOverdue = true
+            request.fail(RedisClientError(.timeout, reason: "Redis did not answer in time"))
+            return true
+        }
+        guard isOverdue, let context, lastReceived + stallLimit <= now else { return }
+        close(
+            context,
+            RedisClientError(.connectionLost, reason: "Redis has not answered for \(stallLimit.milliseconds) ms"))
+    }
+
+    // MARK: Ending
+
+    /// Writes what still waits and closes when all is answered.
+    func drain() {
+        writeQueued()
+        machine.drain()
+        if machine.isDrained { context?.close(promise: nil) }
+    }
+
+    private func close(_ context: ChannelHandlerContext, _ error: RedisClientError) {
+        if closeError == nil { closeError = error }
+        context.close(promise: nil)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        close(context, RedisClientError(.connectionLost, reason: ConnectionFailure.describe(error)))
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        unanswered = machine.close() + unanswered
+        context.fireChannelInactive()
+    }
+
+    /// The requests that had no reply when the connection went; each is handed out once.
+    func takeUnanswered() -> [RedisRequest] {
+        defer { unanswered = [] }
+        return machine.close() + unanswered
+    }
+}
+
+extension TimeAmount {
+    fileprivate var milliseconds: Int64 { nanoseconds / 1_000_000 }
+}

@@ -1,0 +1,96 @@
+import NIOCore
+import Synchronization
+
+/// One call in progress: the commands that it sends together, and the caller that waits.
+///
+/// A caller can leave at any time (cancellation, timeout). The commands that were sent stay in their place on the
+/// connection, and their replies, when they come, find no one: that is what lets a call end without harm to the others.
+final class RedisRequest: Sendable {
+    enum Waiter: Sendable {
+        case one(CheckedContinuation<RESPValue, any Error>)
+        case many(CheckedContinuation<[RESPValue], any Error>)
+
+        func fail(_ error: any Error) {
+            switch self {
+            case .one(let continuation): continuation.resume(throwing: error)
+            case .many(let continuation): continuation.resume(throwing: error)
+            }
+        }
+    }
+
+    private enum State {
+        case idle
+        case waiting(Waiter)
+        case left
+    }
+
+    let commands: [RedisCommand]
+    let deadline: NIODeadline
+    private let state = Mutex(State.idle)
+    private let wasRetried = Atomic<Bool>(false)
+
+    init(commands: [RedisCommand], deadline: NIODeadline) {
+        self.commands = commands
+        self.deadline = deadline
+    }
+
+    /// Whether to send it again after a connection was lost; asking uses up its one retry.
+    func claimRetry(now: NIODeadline) -> Bool {
+        guard isWaiting, deadline > now, commands.allSatisfy(\.isIdempotent) else { return false }
+        return !wasRetried.exchange(true, ordering: .relaxed)
+    }
+
+    /// Whether someone still waits for the replies.
+    var isWaiting: Bool {
+        state.withLock { if case .waiting = $0 { true } else { false } }
+    }
+
+    /// Takes the caller's continuation.
+    ///
+    /// - Returns: `false` if the call was cancelled before it began; then the continuation was resumed.
+    func begin(_ waiter: Waiter) -> Bool {
+        let isLate = state.withLock { state in
+            if case .left = state { return true }
+            state = .waiting(waiter)
+            return false
+        }
+        if isLate { waiter.fail(CancellationError()) }
+        return !isLate
+    }
+
+    func succeed(_ replies: RESPReplies) {
+        switch leave() {
+        case .one(let continuation): continuation.resume(returning: replies.first ?? .null)
+        case .many(let continuation): continuation.resume(returning: replies.all)
+        case nil: break
+        }
+    }
+
+    func fail(_ error: any Error) {
+        leave()?.fail(error)
+    }
+
+    private func leave() -> Waiter? {
+        state.withLock { state in
+            defer { state = .left }
+            if case .waiting(let waiter) = state { return waiter }
+            return nil
+        }
+    }
+}
+
+/// The replies to one request: one in nearly all cases, and then without an array.
+struct RESPReplies {
+    private(set) var first: RESPValue?
+    private var rest: [RESPValue] = []
+
+    init() {}
+    init(_ only: RESPValue) { first = only }
+
+    mutating func append(_ value: RESPValue) {
+        if first == nil { first = value } else { rest.append(value) }
+    }
+
+    var all: [RESPValue] { (first.map { [$0] } ?? []) + rest }
+    var count: Int { rest.count + (first == nil ? 0 : 1) }
+}

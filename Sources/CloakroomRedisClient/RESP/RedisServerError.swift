@@ -1,0 +1,79 @@
+/// An error that Redis answered.
+///
+/// Its `description` shows the code and what it means, never the server's message: that may quote the arguments of the
+/// command, and so a secret.
+public struct RedisServerError: Error, Sendable, Equatable {
+    /// What an error means to us.
+    public enum Kind: Sendable, Equatable {
+        case authenticationRequired, wrongCredentials, notPermitted
+        case loading, readOnly, outOfMemory, misconfigured, notEnoughReplicas, primaryDown
+        case scriptUnknown, scriptBusy, wrongType
+        case moved, ask, tryAgain, clusterDown
+        case unknownCommand, other
+    }
+
+    /// The first word of the answer, such as `NOAUTH`; 32 characters at most.
+    public let code: String
+    /// What it means.
+    public let kind: Kind
+
+    init(message: String) {
+        let word = message.prefix { $0 != " " }
+        let isCode = word.utf8.count <= 32 && word.utf8.allSatisfy { (0x41...0x5A).contains($0) || $0 == 0x5F }
+        let code = isCode && !word.isEmpty ? String(word) : "ERR"
+        self.code = code
+        self.kind = Self.kind(of: code, message: message)
+    }
+
+    private static func kind(of code: String, message: String) -> Kind {
+        switch code {
+        case "NOAUTH": .authenticationRequired
+        case "WRONGPASS": .wrongCredentials
+        case "NOPERM": .notPermitted
+        case "LOADING": .loading
+        case "READONLY": .readOnly
+        case "OOM": .outOfMemory
+        case "MISCONF": .misconfigured
+        case "NOREPLICAS": .notEnoughReplicas
+        case "MASTERDOWN": .primaryDown
+        case "NOSCRIPT": .scriptUnknown
+        case "BUSY": .scriptBusy
+        case "WRONGTYPE": .wrongType
+        case "MOVED": .moved
+        case "ASK": .ask
+        case "TRYAGAIN": .tryAgain
+        case "CLUSTERDOWN": .clusterDown
+        case "NOPROTO": .unknownCommand
+        default: message.hasPrefix("ERR unknown command") ? .unknownCommand : .other
+        }
+    }
+}
+
+extension RedisServerError: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// The code and its meaning.
+    public var description: String { "Redis answered \(code) (\(meaning))" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: ["code": code]) }
+
+    private var meaning: String {
+        switch kind {
+        case .authenticationRequired: "it asks for a password and none was given"
+        case .wrongCredentials: "wrong user name or password"
+        case .notPermitted: "the user may not do this"
+        case .loading: "it is still loading its data"
+        case .readOnly: "it is a read-only replica"
+        case .outOfMemory: "its memory is full"
+        case .misconfigured: "it can't write to its disk"
+        case .notEnoughReplicas: "too few replicas are connected"
+        case .primaryDown: "its primary is down"
+        case .scriptUnknown: "it does not know the script"
+        case .scriptBusy: "it is busy with a script"
+        case .wrongType: "the key holds another type"
+        case .moved, .ask: "the key is on another node of the cluster"
+        case .tryAgain: "the slot is being moved"
+        case .clusterDown: "the cluster is down"
+        case .unknownCommand: "it does not know the command; Redis 6 or newer is needed"
+        case .other: "an error"
+        }
+    }
+}

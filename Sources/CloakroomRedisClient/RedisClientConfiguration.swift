@@ -1,0 +1,18 @@
+/// Where Redis is and how to treat it.
+public struct RedisClientConfiguration: Sendable {
+    /// The server.
+    public var url: RedisURL
+    /// How long a command waits for its reply, from the call on, a wait for a connection included.
+    public var commandTimeout: Duration = .seconds(2)
+    /// How long an attempt to connect may take, handshake included.
+    public var connectTimeout: Duration = .seconds(2)
+    /// How many requests may wait, written or not. One more is refused.
+    public var maximumWaitingRequests = 65_536
+    /// What to accept from the server.
+    public var limits = RESPLimits()
+    /// The connection's name in `CLIENT LIST`.
+    public var clientName = "cloakroom"
+
+    /// Makes a configuration with the defaults.
+    public init(url: RedisURL) { self.url = url }
+}

@@ -1,0 +1,37 @@
+/// What went wrong between the client and Redis, apart from what Redis itself answered (``RedisServerError``).
+///
+/// It holds no argument, no reply and no password.
+public struct RedisClientError: Error, Sendable, Equatable {
+    /// The kinds of failure.
+    public enum Code: Sendable, Equatable {
+        /// There is no connection, and there has been none for longer than a command waits.
+        case notConnected
+        /// No reply came in time. The command may have been carried out.
+        case timeout
+        /// The connection was lost before the reply came. The command may have been carried out.
+        case connectionLost
+        /// Redis refused the connection's handshake: credentials, database, version.
+        case handshakeRefused
+        /// The server does not speak RESP3, or a reply was not what the command's ought to be.
+        case protocolViolation
+        /// More commands wait than the client holds.
+        case overloaded
+        /// The client was shut down.
+        case shutDown
+    }
+
+    /// The kind of failure.
+    public let code: Code
+    /// For people.
+    public let reason: String
+
+    /// Makes an error.
+    public init(_ code: Code, reason: String) {
+        self.code = code
+        self.reason = reason
+    }
+}
+
+extension RedisClientError: CustomStringConvertible {
+    public var description: String { reason }
+}

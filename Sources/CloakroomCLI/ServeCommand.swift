@@ -36,7 +36,7 @@ struct ServeCommand: AsyncParsableCommand {
         do {
             settings = try await GatewaySettings.load(flags: options.flags, environmentFile: options.envFile)
         } catch {
-            throw CommandFailure(line: "\(error)", code: .wrongSetting)
+            throw exit("\(error)", .wrongSetting)
         }
         LoggingSystem.bootstrap { label in
             LineLogHandler(label: label, level: settings.logLevel, format: settings.logFormat)
@@ -46,7 +46,7 @@ struct ServeCommand: AsyncParsableCommand {
         do {
             gateway = try Gateway(settings: settings, logger: logger)
         } catch let error as SettingsError {
-            throw CommandFailure(line: "\(error)", code: .wrongSetting)
+            throw exit("\(error)", .wrongSetting)
         }
         // A second signal ends the program at once.
         let group = ServiceGroup(
@@ -54,15 +54,15 @@ struct ServeCommand: AsyncParsableCommand {
         do {
             try await group.run()
         } catch let error as GatewayError {
-            throw CommandFailure(line: "\(error)", code: .unavailable)
+            throw exit("\(error)", .unavailable)
         }
     }
-}
 
-/// A failure that is told in one line on standard error.
-struct CommandFailure: Error {
-    let line: String
-    let code: ExitCode
+    /// Tells a failure in one line on standard error.
+    private func exit(_ line: String, _ code: ExitCode) -> ExitCode {
+        FileHandle.standardError.write(Data("cloakroom: \(line)\n".utf8))
+        return code
+    }
 }
 
 extension ExitCode {

@@ -23,12 +23,12 @@ public struct LineLogHandler: LogHandler {
     ///   - write: takes each line, its newline included; standard error by default.
     public init(
         label: String, level: Logger.Level, format: GatewaySettings.LogFormat,
-        write: @escaping @Sendable (String) -> Void = { FileHandle.standardError.write(Data($0.utf8)) }
+        write: (@Sendable (String) -> Void)? = nil
     ) {
         self.label = label
         self.logLevel = level
         self.format = format
-        self.write = write
+        self.write = write ?? { FileHandle.standardError.write(Data($0.utf8)) }
     }
 
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {

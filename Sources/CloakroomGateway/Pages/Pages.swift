@@ -1,6 +1,7 @@
 import Cloakroom
 import CloakroomHummingbird
 import Foundation
+import HTTPTypes
 import Mustache
 
 /// The gateway's own pages.

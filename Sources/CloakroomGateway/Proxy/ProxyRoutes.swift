@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Cloakroom
 import CloakroomHummingbird
 import HTTPTypes
 import Hummingbird

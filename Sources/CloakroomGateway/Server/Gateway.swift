@@ -1,8 +1,9 @@
 import AsyncHTTPClient
-import Cloakroom
+package import Cloakroom
 import CloakroomHummingbird
 import CloakroomOIDC
 import CloakroomRedis
+import CloakroomRedisClient
 import Hummingbird
 public import Logging
 import NIOCore

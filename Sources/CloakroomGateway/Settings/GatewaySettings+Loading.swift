@@ -10,18 +10,19 @@ extension GatewaySettings {
     ///
     /// - Parameters:
     ///   - flags: the command line's settings, under their names in the environment.
-    ///   - environment: the process's environment.
+    ///   - environment: what to read instead of the process's environment.
     ///   - environmentFile: the file to read; `nil` for `.env` in the working directory, if there is one.
     /// - Throws: the first setting that is wrong.
     public static func load(
         flags: [String: String] = [:],
-        environment: [String: String] = ProcessInfo.processInfo.environment,
+        environment: [String: String]? = nil,
         environmentFile: String? = nil
     ) async throws(SettingsError) -> GatewaySettings {
         // The library's own provider of command-line arguments splits values at commas and drops those it then can't read;
         // the flags are parsed already, so they come as plain values, under the keys that the environment would have.
         let providers: [any ConfigProvider] = [
-            provider(flags), try await fileProvider(environmentFile), provider(environment),
+            provider(flags), try await fileProvider(environmentFile), 
+            provider(environment ?? ProcessInfo.processInfo.environment),
         ]
         let settings = try GatewaySettings(reading: ConfigReader(providers: providers))
         try settings.validate()

@@ -1,3 +1,5 @@
+import Foundation
+
 /// A setting that is wrong or missing. Its description is one line that may be shown to anyone.
 public struct SettingsError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The setting's name as in the environment, such as `REDIS_URL`.
@@ -13,9 +15,12 @@ public struct SettingsError: Error, Sendable, Equatable, CustomStringConvertible
     /// A setting whose value is wrong.
     ///
     /// - Parameter value: the value as it may be shown; callers pass secrets through ``redactedURL(_:)`` or leave them out.
-    static func wrong(_ setting: String, value: String?, expected: String) -> SettingsError {
+    static func wrong(
+        _ setting: String, value: String?, because: String? = nil, expected: String
+    ) -> SettingsError {
         let shown = value.map { "\"\(singleLine($0))\"" } ?? "(a secret, not shown)"
-        return SettingsError(setting: setting, reason: "is \(shown); it must be \(expected)")
+        let detail = because.map { ": \(singleLine($0))" } ?? ""
+        return SettingsError(setting: setting, reason: "is \(shown)\(detail); it must be \(expected)")
     }
 
     public var description: String { "\(setting) \(reason)" }

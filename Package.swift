@@ -13,7 +13,9 @@ let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
@@ -70,7 +72,9 @@ let package = Package(
             name: "CloakroomRedis",
             dependencies: ["Cloakroom", "CloakroomRedisClient", crypto, logging, metrics, nioCore, lifecycle]),
         // The relying party.
-        .target(name: "CloakroomOIDC", dependencies: ["Cloakroom", crypto, httpClient, jwtKit, logging, nioCore]),
+        .target(
+            name: "CloakroomOIDC",
+            dependencies: ["Cloakroom", crypto, cryptoExtras, httpClient, logging, nioCore, nioHTTP1]),
         .target(
             name: "CloakroomHummingbird",
             dependencies: ["Cloakroom", "CloakroomOIDC", crypto, hummingbird, httpTypes, logging]),
@@ -101,7 +105,10 @@ let package = Package(
         .testTarget(name: "CloakroomRedisTests", dependencies: ["Cloakroom", "CloakroomRedis", nioCore]),
         .testTarget(
             name: "CloakroomOIDCTests",
-            dependencies: ["CloakroomOIDC", crypto, httpClient, hummingbird, httpTypes, jwtKit, logging, nioCore]),
+            dependencies: [
+                "Cloakroom", "CloakroomOIDC", crypto, cryptoExtras, httpClient, hummingbird, httpTypes, jwtKit, logging,
+                nioCore,
+            ]),
         .testTarget(
             name: "CloakroomHummingbirdTests",
             dependencies: ["Cloakroom", "CloakroomHummingbird", hummingbird, hummingbirdTesting, httpTypes]),

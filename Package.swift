@@ -75,7 +75,9 @@ let package = Package(
             name: "CloakroomRedis",
             dependencies: ["Cloakroom", "CloakroomRedisClient", crypto, logging, metrics, nioCore, lifecycle]),
         // The relying party.
-        .target(name: "CloakroomOIDC", dependencies: ["Cloakroom", crypto, httpClient, jwtKit, logging, nioCore]),
+        .target(
+            name: "CloakroomOIDC",
+            dependencies: ["Cloakroom", crypto, cryptoExtras, httpClient, logging, nioCore, nioHTTP1]),
         .target(
             name: "CloakroomHummingbird",
             dependencies: ["Cloakroom", "CloakroomOIDC", crypto, hummingbird, httpTypes, logging, nioCore]),
@@ -108,7 +110,10 @@ let package = Package(
         .testTarget(name: "CloakroomRedisTests", dependencies: ["Cloakroom", "CloakroomRedis", nioCore]),
         .testTarget(
             name: "CloakroomOIDCTests",
-            dependencies: ["CloakroomOIDC", crypto, httpClient, hummingbird, httpTypes, jwtKit, logging, nioCore]),
+            dependencies: [
+                "Cloakroom", "CloakroomOIDC", crypto, cryptoExtras, httpClient, hummingbird, httpTypes, jwtKit, logging,
+                nioCore,
+            ]),
         .testTarget(
             name: "CloakroomHummingbirdTests",
             dependencies: [

@@ -1,0 +1,81 @@
+/// What the relying party needs to know of its provider and itself.
+///
+/// Its `description` and reflection do not show the client secret.
+public struct OIDCConfiguration: Sendable {
+    /// How the client proves to the token endpoint who it is (OpenID Connect Core §9).
+    public enum ClientAuthentication: String, Sendable {
+        /// ID and secret in the `Authorization` header, each form-urlencoded (RFC 6749 §2.3.1).
+        case basic
+        /// ID and secret in the body of the request.
+        case post
+        /// The ID alone: a public client, which PKCE protects.
+        case none
+    }
+
+    /// The provider's issuer, to the letter as its metadata and ID tokens have it, such as
+    /// `https://login.example.com/realms/main`.
+    ///
+    /// An `http` issuer is for development inside one machine or cluster: it allows `http` endpoints, and a warning
+    /// says so.
+    public var issuer: String
+    /// The ID under which the provider knows this client.
+    public var clientID: String
+    /// The client's secret; `nil` for a public client.
+    public var clientSecret: String?
+    /// How the client authenticates at the token endpoint.
+    public var clientAuthentication: ClientAuthentication
+    /// The scopes to ask for; `openid` is added where it is missing.
+    public var scopes: [String]
+    /// Where the provider sends the browser back to after the login, as registered there.
+    public var redirectURI: String
+    /// Where the provider sends the browser back to after the logout, as registered there; `nil` leaves it out.
+    public var postLogoutRedirectURI: String?
+    /// Where to fetch the discovery document if not below the issuer.
+    ///
+    /// For a provider that browsers reach under its public issuer and this program under an internal address. The
+    /// document's issuer must still be ``issuer``; its endpoints are used as they stand, and those on the host of this
+    /// URL may use `http` if it does.
+    public var discoveryURL: String?
+    /// How long one request to the provider may take, from the look-up of its address to the last byte of the answer.
+    public var requestTimeout: Duration = .seconds(10)
+    /// By how much the provider's clock may differ from ours when the times in an ID token are judged.
+    public var clockSkew: Duration = .seconds(60)
+
+    /// Makes a configuration.
+    ///
+    /// - Parameter clientAuthentication: by default `basic` with a secret and `none` without.
+    public init(
+        issuer: String, clientID: String, clientSecret: String?, clientAuthentication: ClientAuthentication? = nil,
+        scopes: [String] = ["openid", "profile", "email"], redirectURI: String, postLogoutRedirectURI: String? = nil,
+        discoveryURL: String? = nil
+    ) {
+        self.issuer = issuer
+        self.clientID = clientID
+        self.clientSecret = clientSecret
+        self.clientAuthentication = clientAuthentication ?? (clientSecret == nil ? .none : .basic)
+        self.scopes = scopes
+        self.redirectURI = redirectURI
+        self.postLogoutRedirectURI = postLogoutRedirectURI
+        self.discoveryURL = discoveryURL
+    }
+
+    /// The scopes as one parameter, with `openid` among them (OpenID Connect Core §3.1.2.1).
+    var scopeParameter: String {
+        (scopes.contains("openid") ? scopes : ["openid"] + scopes).joined(separator: " ")
+    }
+
+    /// Where the discovery document is (OpenID Connect Discovery §4.1).
+    var metadataURL: String {
+        if let discoveryURL { return discoveryURL }
+        return (issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer) + "/.well-known/openid-configuration"
+    }
+}
+
+extension OIDCConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// The issuer and the client's ID.
+    public var description: String { "OIDCConfiguration(issuer: \(issuer), clientID: \(clientID))" }
+    /// The same as ``description``.
+    public var debugDescription: String { description }
+    /// Shows what ``description`` shows.
+    public var customMirror: Mirror { Mirror(self, children: ["issuer": issuer, "clientID": clientID]) }
+}

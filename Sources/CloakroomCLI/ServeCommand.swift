@@ -3,6 +3,7 @@ import CloakroomGateway
 import Foundation
 import Logging
 import ServiceLifecycle
+import UnixSignals
 
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,11 +16,14 @@ struct ServeCommand: AsyncParsableCommand {
 
             EXAMPLES
               Sessions in memory, one process:
-                OIDC_CLIENT_SECRET=… cloakroom serve --oidc-issuer https://id.example.com/realms/main --oidc-client-id web
+                cloakroom serve --oidc-client-id web \\
+                  --oidc-issuer https://id.example.com/realms/main
 
               Sessions in Redis, any number of replicas, an API behind it:
-                cloakroom serve --redis-enabled true --redis-url redis://redis:6379/0 \\
-                  --public-url https://app.example.com --upstream-url http://api:8000 --host 0.0.0.0
+                cloakroom serve --host 0.0.0.0 \\
+                  --redis-enabled true --redis-url redis://redis:6379/0 \\
+                  --public-url https://app.example.com \\
+                  --upstream-url http://api:8000
 
               Settings from a file:
                 cloakroom serve --env-file /etc/cloakroom.env

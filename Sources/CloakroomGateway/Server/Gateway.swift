@@ -63,18 +63,21 @@ public struct Gateway: Service {
     ///
     /// - Throws: ``GatewayError`` when it can't listen.
     public func run() async throws {
-        let client = HTTPClient(
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: Self.clientConfiguration)
+        let group = MultiThreadedEventLoopGroup.singleton
+        let provider = HTTPClient(eventLoopGroup: group, configuration: RelyingParty.httpClientConfiguration())
+        let upstream = HTTPClient(eventLoopGroup: group, configuration: Self.upstreamConfiguration)
+        let result: Result<Void, any Error>
         do {
-            try await serve(client)
+            result = .success(try await serve(provider: provider, upstream: upstream))
         } catch {
-            try? await client.shutdown()
-            throw error
+            result = .failure(error)
         }
-        try await client.shutdown()
+        try? await upstream.shutdown()
+        try? await provider.shutdown()
+        try result.get()
     }
 
-    private func serve(_ client: HTTPClient) async throws {
+    private func serve(provider: HTTPClient, upstream: HTTPClient) async throws {
         let store = try self.store ?? makeStore()
         let relyingParty = RelyingParty(
             configuration: OIDCConfiguration(
@@ -82,10 +85,10 @@ public struct Gateway: Service {
                 clientSecret: settings.oidcClientSecret, clientAuthentication: settings.oidcClientAuth,
                 scopes: settings.oidcScopes, redirectURI: "\(publicURL.origin)/auth/callback",
                 postLogoutRedirectURI: "\(publicURL.origin)/", discoveryURL: settings.oidcDiscoveryURL),
-            httpClient: client, logger: logger)
+            httpClient: provider, logger: logger)
         let refresher = TokenRefresher(store: store, relyingParty: relyingParty, logger: logger)
         let router = try GatewayRouter(
-            settings: settings, publicURL: publicURL, store: store, relyingParty: relyingParty, client: client,
+            settings: settings, publicURL: publicURL, store: store, relyingParty: relyingParty, client: upstream,
             refresher: refresher
         ).build()
         let application = Application(
@@ -123,8 +126,8 @@ public struct Gateway: Service {
             configuration: .init(url: url, keyPrefix: settings.redisKeyPrefix), policy: policy, logger: logger)
     }
 
-    /// Redirects are never followed: an upstream's are the browser's business, and a provider has none to give.
-    private static var clientConfiguration: HTTPClient.Configuration {
+    /// Redirects are never followed: they are the browser's business, and the token is for the upstream alone.
+    private static var upstreamConfiguration: HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow,
             timeout: .init(connect: .seconds(5), read: .seconds(300)))

@@ -38,7 +38,7 @@ extension GatewaySettings {
             _ = try RedisURL(redisURL)
         } catch {
             throw .wrong(
-                "REDIS_URL", value: SettingsError.redactedURL(redisURL), because: "\(error)",
+                "REDIS_URL", value: SettingsError.redactedURL(redisURL), because: error.reason,
                 expected: "redis://[user[:password]@]host[:port][/db], for example redis://redis:6379/0")
         }
         guard Self.isVisible(redisKeyPrefix, lengths: 1...128) else {

@@ -25,11 +25,15 @@ public struct SettingsError: Error, Sendable, Equatable, CustomStringConvertible
 
     public var description: String { "\(setting) \(reason)" }
 
-    /// A URL with whatever might be a password replaced.
+    /// A URL with whatever might be a password replaced: what stands before the last `@`, or, where a `@` may have been
+    /// forgotten, what stands in the port's place and is no port.
     static func redactedURL(_ text: String) -> String {
-        guard let at = text.lastIndex(of: "@") else { return text }
-        let scheme = text.range(of: "://").map { String(text[..<$0.upperBound]) } ?? ""
-        return scheme + "***" + text[at...]
+        let start = text.range(of: "://")?.upperBound ?? text.startIndex
+        let scheme = text[..<start]
+        if let at = text.lastIndex(of: "@") { return scheme + "***" + text[at...] }
+        guard let colon = text[start...].firstIndex(of: ":") else { return text }
+        let port = text[text.index(after: colon)...].prefix { $0 != "/" }
+        return port.allSatisfy(\.isNumber) ? text : text[...colon] + "***"
     }
 
     /// A value from outside, bounded and without anything that could break or forge a line.

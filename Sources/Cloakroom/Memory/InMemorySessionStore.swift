@@ -52,8 +52,8 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     /// Drops ended sessions every half minute until the service is asked to stop.
     public func run() async throws {
         try await cancelWhenGracefulShutdown {
-            while !Task.isCancelled {
-                try await Task.sleep(for: .seconds(30))
+            // Being asked to stop is no error.
+            while (try? await Task.sleep(for: .seconds(30))) != nil {
                 self.dropExpired()
             }
         }

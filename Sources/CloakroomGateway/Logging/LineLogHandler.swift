@@ -41,7 +41,7 @@ public struct LineLogHandler: LogHandler {
         all.merge(metadata) { $1 }
         all.merge(event.metadata ?? [:]) { $1 }
         let members = all.sorted { $0.key < $1.key }.map { (Self.name($0.key), "\($0.value)") }
-        let time = Date().formatted(.iso8601.year().month().day().time(includingFractionalSeconds: true))
+        let time = Date().formatted(.iso8601.year().month().day().time(includingFractionalSeconds: true)) + "Z"
         switch format {
         case .json:
             var object: JSONObject = [

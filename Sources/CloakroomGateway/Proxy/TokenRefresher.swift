@@ -3,10 +3,11 @@ import CloakroomHummingbird
 import CloakroomOIDC
 import Foundation
 import Logging
+import ServiceLifecycle
 import Synchronization
 
 /// Keeps sessions' access tokens fresh: one refresh at a time for a session, however many requests wait for it.
-final class TokenRefresher: Sendable {
+final class TokenRefresher: Service {
     /// What a request gets.
     enum Outcome: Sendable {
         /// A session whose access token can be used now.
@@ -39,8 +40,9 @@ final class TokenRefresher: Sendable {
         return try await flight(for: live.id).value
     }
 
-    /// Waits for the refreshes under way, so that none has its result lost when the program ends.
-    func drain() async {
+    /// Waits, at the end, for the refreshes under way, so that the store still gets what the provider gave.
+    func run() async throws {
+        try? await gracefulShutdown()
         while let task = flights.withLock({ $0.values.first }) { _ = await task.result }
     }
 

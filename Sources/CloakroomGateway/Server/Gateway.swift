@@ -98,8 +98,8 @@ public struct Gateway: Service {
                     idleTimeout: .seconds(75),
                     httpDecoderConfiguration: .init(maxHeaderFieldSize: 32_768, maxHeaderListSize: 65_536))),
             configuration: .init(address: .hostname(settings.host, port: settings.port)),
-            // The server comes last and so stops first: the store serves the requests that are still under way.
-            services: [store, ProviderWarmUp(relyingParty: relyingParty, logger: logger)],
+            // What comes last stops first: the server, then the refreshes, and the store when nobody needs it any more.
+            services: [store, refresher, ProviderWarmUp(relyingParty: relyingParty, logger: logger)],
             onServerRunning: { [onServerRunning] channel in
                 await onServerRunning(channel.localAddress?.port ?? 0)
             },
@@ -110,7 +110,6 @@ public struct Gateway: Service {
             let reason = error.errnoCode == EADDRINUSE ? "the address is in use" : "\(error)"
             throw GatewayError.cannotListen(host: settings.host, port: settings.port, reason: reason)
         }
-        await refresher.drain()
     }
 
     private func makeStore() throws -> any GatewayStore {

@@ -9,13 +9,15 @@ struct ProviderWarmUp: Service {
     let logger: Logger
 
     func run() async throws {
-        do {
-            try await cancelWhenGracefulShutdown { try await relyingParty.warmUp() }
-        } catch let error as OIDCError {
-            logger.warning("The identity provider can't be used yet", metadata: ["error": "\(error)"])
-        } catch is CancellationError {
-            return
+        // A task of its own: stopping must not wait for a provider that does not answer.
+        let attempt = Task {
+            do {
+                try await relyingParty.warmUp()
+            } catch where !Task.isCancelled {
+                logger.warning("The identity provider can't be used yet", metadata: ["error": "\(error)"])
+            }
         }
+        defer { attempt.cancel() }
         try await gracefulShutdown()
     }
 }

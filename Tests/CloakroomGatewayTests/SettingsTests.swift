@@ -1,4 +1,6 @@
+import CloakroomOIDC
 import Foundation
+import Logging
 import Testing
 
 @testable import CloakroomGateway

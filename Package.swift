@@ -96,8 +96,8 @@ let package = Package(
             name: "CloakroomCLI",
             dependencies: [
                 "Cloakroom", "CloakroomGateway", "CloakroomRedis", "DevIdentityProvider", argumentParser,
-                configuration, hummingbird, httpClient, httpTypes, jwtKit, lifecycle, logging, nioCore, nioPosix,
-                subprocess, unixSignals,
+                configuration, hummingbird, httpClient, httpTypes, jwtKit, lifecycle, logging, nioCore,
+                nioHTTP1, nioPosix, subprocess, unixSignals,
             ]),
         // The conformance suite that every store must pass.
         .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),
@@ -131,13 +131,13 @@ let package = Package(
             name: "DevIdentityProviderTests",
             dependencies: [
                 "DevIdentityProvider", crypto, hummingbird, hummingbirdTesting, httpClient, httpTypes, jwtKit, lifecycle,
-                logging, nioCore,
+                logging, nioCore, nioHTTP1,
             ]),
         .testTarget(
             name: "CloakroomCLITests",
             dependencies: [
-                "CloakroomCLI", "DevIdentityProvider", hummingbird, httpClient, httpTypes, lifecycle, logging, nioCore,
-                nioPosix, subprocess,
+                "CloakroomCLI", "DevIdentityProvider", crypto, hummingbird, httpClient, httpTypes, lifecycle, logging, nioCore,
+                nioHTTP1, nioPosix, subprocess,
             ]),
         // Real servers, started and stopped by the tests.
         .testTarget(

@@ -1,3 +1,4 @@
+import NIOHTTP1
 import Testing
 
 @Suite("Development identity provider: bad authorization requests")

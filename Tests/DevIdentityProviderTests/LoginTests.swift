@@ -2,6 +2,7 @@ import Crypto
 import DevIdentityProvider
 import Foundation
 import JWTKit
+import NIOHTTP1
 import Testing
 
 @Suite("Development identity provider: login")

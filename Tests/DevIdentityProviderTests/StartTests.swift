@@ -6,7 +6,7 @@ import Testing
 struct StartTests {
     private func provider(host: String) throws {
         _ = try DevIdentityProvider(
-            configuration: .init(host: host, port: 0, clients: []), logger: Logger(label: "test"))
+            configuration: .init(host: host, port: 0, clients: []), logger: quietLogger)
     }
 
     @Test(
@@ -25,16 +25,19 @@ struct StartTests {
         try provider(host: host)
     }
 
-    @Test("A given issuer stands in the metadata, the answer and the tokens")
+    @Test("A given issuer stands in the answer and the tokens, and its path before all paths")
     func givenIssuer() async throws {
-        try await RunningProvider.with {
+        try await RunningProvider.with(path: "/realms/demo") {
             $0.issuer = "http://idp.example:1234/realms/demo"
         } test: { provider in
+            let discovery = try await Browser().get("\(provider.base)/.well-known/openid-configuration").json()
+            #expect(discovery["jwks_uri"] as? String == "http://idp.example:1234/realms/demo/jwks")
             let flow = Flow(provider: provider, browser: Browser())
             let redirect = try #require(try await flow.signIn(on: try await flow.authorize()).redirect)
             #expect(redirect.parameters["iss"] == "http://idp.example:1234/realms/demo")
             let tokens = try Flow.tokens(try await flow.redeem(try #require(redirect.parameters["code"])))
             #expect(try claims(tokens.id)["iss"] as? String == "http://idp.example:1234/realms/demo")
+            #expect(try await flow.userInfo(tokens.access).status == 200)
         }
     }
 }

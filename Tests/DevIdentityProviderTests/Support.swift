@@ -18,7 +18,7 @@ struct RunningProvider: Sendable {
     let clock: TestClock
 
     static func with(
-        _ change: (inout DevIdentityProvider.Configuration) -> Void = { _ in },
+        path: String = "", _ change: (inout DevIdentityProvider.Configuration) -> Void = { _ in },
         test: @escaping @Sendable (RunningProvider) async throws -> Void
     ) async throws {
         let clock = TestClock()
@@ -33,7 +33,7 @@ struct RunningProvider: Sendable {
         configuration.now = { clock.now }
         change(&configuration)
         let (ports, continuation) = AsyncStream<Int>.makeStream()
-        let provider = try DevIdentityProvider(configuration: configuration, logger: Logger(label: "test")) { port in
+        let provider = try DevIdentityProvider(configuration: configuration, logger: quietLogger) { port in
             continuation.yield(port)
             continuation.finish()
         }
@@ -44,12 +44,14 @@ struct RunningProvider: Sendable {
             }
             var iterator = ports.makeAsyncIterator()
             let port = try #require(await iterator.next())
-            try await test(RunningProvider(base: "http://localhost:\(port)", clock: clock))
+            try await test(RunningProvider(base: "http://localhost:\(port)\(path)", clock: clock))
             group.cancelAll()
             try? await group.waitForAll()
         }
     }
 }
+
+let quietLogger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
 /// A clock that a test moves by hand.
 final class TestClock: Sendable {
@@ -85,8 +87,10 @@ final class Browser: Sendable {
         func hidden(_ name: String) -> String? {
             guard let start = body.range(of: "name=\"\(name)\" value=\"") else { return nil }
             let value = body[start.upperBound...].prefix { $0 != "\"" }
-            return value.replacing("&quot;", with: "\"").replacing("&#39;", with: "'").replacing("&lt;", with: "<")
-                .replacing("&gt;", with: ">").replacing("&amp;", with: "&")
+            return String(value).replacing("&quot;", with: "\"").replacing("&#39;", with: "'").replacing(
+                "&lt;", with: "<"
+            )
+            .replacing("&gt;", with: ">").replacing("&amp;", with: "&")
         }
 
         func json() throws -> [String: any Sendable] {

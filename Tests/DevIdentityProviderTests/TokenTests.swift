@@ -1,4 +1,6 @@
+import DevIdentityProvider
 import Foundation
+import NIOHTTP1
 import Testing
 
 @Suite("Development identity provider: tokens")

@@ -34,6 +34,12 @@ final class Provider: Sendable {
         configuration.issuer ?? "http://localhost:\(boundPort.withLock { $0 })"
     }
 
+    /// What of an issuer like `https://host/realms/demo` stands before all paths: `realms/demo`.
+    private var issuerPath: String {
+        let parts = (configuration.issuer ?? "").split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
+        return parts.count == 4 ? String(parts[3]) : ""
+    }
+
     var mint: TokenMint {
         TokenMint(issuer: issuer, configuration: configuration, signingKey: signingKey)
     }
@@ -49,23 +55,24 @@ final class Provider: Sendable {
     func router() -> Router<Context> {
         let router = Router(context: Context.self)
         router.add(middleware: SecurityHeaders())
-        router.get("/.well-known/openid-configuration") { _, _ in try self.discovery() }
-        router.get("/jwks") { _, _ in try Response.json(self.signingKey.jwks) }
-        router.get("/authorize") { request, _ in self.authorize(request, query: request.uri.query ?? "") }
-        router.post("/authorize") { request, _ in
+        let endpoints = router.group(RouterPath(issuerPath))
+        endpoints.get(".well-known/openid-configuration") { _, _ in try self.discovery() }
+        endpoints.get("jwks") { _, _ in try Response.json(self.signingKey.jwks) }
+        endpoints.get("authorize") { request, _ in self.authorize(request, query: request.uri.query ?? "") }
+        endpoints.post("authorize") { request, _ in
             self.authorize(request, query: String(buffer: try await request.body.collect(upTo: Self.maximumBodyLength)))
         }
-        router.post("/login") { request, _ in try await self.login(request) }
-        router.post("/token") { request, _ in try await self.token(request) }
-        router.get("/userinfo") { request, _ in try await self.userInfo(request) }
-        router.post("/userinfo") { request, _ in try await self.userInfo(request) }
-        router.get("/end_session") { request, _ in await self.endSession(request, query: request.uri.query ?? "") }
-        router.post("/end_session") { request, _ in
+        endpoints.post("login") { request, _ in try await self.login(request) }
+        endpoints.post("token") { request, _ in try await self.token(request) }
+        endpoints.get("userinfo") { request, _ in try await self.userInfo(request) }
+        endpoints.post("userinfo") { request, _ in try await self.userInfo(request) }
+        endpoints.get("end_session") { request, _ in await self.endSession(request, query: request.uri.query ?? "") }
+        endpoints.post("end_session") { request, _ in
             await self.endSession(
                 request, query: String(buffer: try await request.body.collect(upTo: Self.maximumBodyLength)))
         }
-        router.post("/end_session/confirm") { request, _ in try await self.confirmEndSession(request) }
-        router.get("/") { _, _ in Response.page(Pages.error("There is nothing to see here. Open your application.")) }
+        endpoints.post("end_session/confirm") { request, _ in try await self.confirmEndSession(request) }
+        endpoints.get { _, _ in Response.page(Pages.error("There is nothing to see here. Open your application.")) }
         return router
     }
 

@@ -1,4 +1,4 @@
-/// The pages that people see.
+/// The pages that people see. Their forms lead to addresses relative to the page, as the issuer may have a path.
 enum Pages {
     struct Login {
         var clientID: String
@@ -17,7 +17,7 @@ enum Pages {
             """
             <p>to continue to <strong>\(login.clientID)</strong></p>
             \(message)
-            <form method="post" action="/login">
+            <form method="post" action="login">
             <input type="hidden" name="request" value="\(login.request)">
             <input type="hidden" name="csrf" value="\(login.csrf)">
             <label for="username">Username</label>
@@ -36,7 +36,7 @@ enum Pages {
             title: "Sign out?",
             """
             <p>You will need your password again.</p>
-            <form method="post" action="/end_session/confirm">
+            <form method="post" action="end_session/confirm">
             <input type="hidden" name="request" value="\(request)">
             <input type="hidden" name="csrf" value="\(csrf)">
             <button type="submit">Sign out</button>

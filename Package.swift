@@ -111,8 +111,13 @@ let package = Package(
         .testTarget(
             name: "CloakroomOIDCTests",
             dependencies: [
+<<<<<<< HEAD
                 "Cloakroom", "CloakroomOIDC", crypto, cryptoExtras, httpClient, hummingbird, httpTypes, jwtKit, logging,
                 nioCore,
+=======
+                "Cloakroom", "CloakroomOIDC", crypto, cryptoExtras, httpClient, hummingbird, httpTypes, jwtKit,
+                lifecycle, logging, nioCore,
+>>>>>>> oidc
             ]),
         .testTarget(
             name: "CloakroomHummingbirdTests",

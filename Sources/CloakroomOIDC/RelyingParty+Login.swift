@@ -1,4 +1,5 @@
 import Cloakroom
+
 import struct Foundation.Date
 
 extension RelyingParty {

@@ -1,7 +1,8 @@
 public import Cloakroom
+import Logging
+
 import struct Foundation.Data
 import struct Foundation.Date
-import Logging
 
 extension RelyingParty {
     /// Gets new tokens with the refresh token of `session` (RFC 6749 §6, OpenID Connect Core §12).
@@ -25,7 +26,7 @@ extension RelyingParty {
         var result = tokens.tokenSet
         do {
             try await checkSignature(of: token)
-        } catch where error.code == .providerUnavailable {
+        } catch  where error.code == .providerUnavailable {
             // The old refresh token may be spent by now, so the new one must not be lost because the keys can't be had.
             // The ID token, which a refresh need not bring, is not kept unverified.
             logger.info("A refreshed ID token was dropped, as the provider's keys can't be had")

@@ -1,6 +1,8 @@
+import AsyncHTTPClient
 import Cloakroom
 import Foundation
 import Logging
+import NIOCore
 import NIOHTTP1
 import Testing
 
@@ -27,20 +29,17 @@ import Testing
             #expect(user.body.contains("Logout") && user.body.contains("Call the sample API"))
             #expect(user.headers["cache-control"] == ["no-store"])
             let me = try await browser.get("/auth/me")
-            let claims = try #require(try JSONValue(parsing: Array(me.body.utf8)).object)
+            let claims = try JSONValue(parsing: Array(me.body.utf8)).object ?? [:]
             #expect(me.status == 200 && claims["preferred_username"]?.string == "admin")
             #expect(claims["email"]?.string == "admin@example.com")
-            for secret in ["token", try #require(browser["cloakroom_session"])] {
-                #expect(!me.body.contains(secret) && !user.body.contains("value=\"\(secret)"))
-            }
+            let ticket = try #require(browser["cloakroom_session"])
+            #expect(!me.body.contains("token") && !me.body.contains(ticket) && !user.body.contains(ticket))
             // R46: nothing of all that is in the log.
             let log = bench.log.text
             #expect(log.contains("route=/auth/callback") && log.contains("Using InMemorySessionStore") == true)
             #expect(log.contains("session="))
-            for secret in [browser["cloakroom_session"], browser["cloakroom_login"]] {
-                #expect(!log.contains(try #require(secret)))
-            }
-            for word in ["code=", "state=", "Bearer", "eyJ", "s3cret", "admin@example.com", "return_to"] {
+            let binding = try #require(browser["cloakroom_login"])
+            for word in [ticket, binding, "code=", "state=", "Bearer", "eyJ", "s3cret", "admin@example.com", "return_to"] {
                 #expect(!log.contains(word), "\(word)")
             }
         }
@@ -130,8 +129,8 @@ import Testing
         try await Bench.with { bench in
             let browser = bench.browser()
             let begun = try await browser.get("/auth/login")
-            let state = try #require(
-                URLComponents(string: try #require(begun.location))?.queryItems?.first { $0.name == "state" }?.value)
+            let items = URLComponents(string: begun.location ?? "")?.queryItems ?? []
+            let state = try #require(items.first { $0.name == "state" }?.value)
             let answer = try await browser.get(
                 "/auth/callback?error=access_denied&error_description=SaySomething&state=\(state)&iss="
                     + "http%3A%2F%2Flocalhost%3A\(bench.providerPort)", pageHeaders)

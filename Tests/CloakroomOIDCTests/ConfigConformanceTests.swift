@@ -112,7 +112,8 @@ struct ConfigConformanceTests {
         let jwk = try key.jwk
         let strange: [JSONValue] = [
             "not an object", 7, .null, [], [:], ["kty": "lattice", "kid": "rsa-1"],
-            ["kty": "RSA", "kid": "rsa-1", "n": "***", "e": "AQAB"], ["kty": "RSA", "kid": "rsa-1", "n": "AQAB", "e": "AQAB"],
+            ["kty": "RSA", "kid": "rsa-1", "n": "***", "e": "AQAB"],
+            ["kty": "RSA", "kid": "rsa-1", "n": "AQAB", "e": "AQAB"],
             ["kty": "RSA", "kid": "rsa-1"], ["kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "rsa-1"],
             ["kty": "oct", "kid": "rsa-1", "k": "c2VjcmV0"], ["kty": "OKP", "crv": "X25519", "x": "AA"],
             .object(try key.jwk(with: ["kid": 1])), .object(try key.jwk(with: ["use": "enc"])),
@@ -121,7 +122,8 @@ struct ConfigConformanceTests {
         try await TestBench.run {
             $0.keys = strange + [.object(jwk)]
         } _: { bench in
-            #expect(try await bench.logIn(with: bench.relyingParty()).userInfo.subject == "alice")
+            let result = try await bench.logIn(with: bench.relyingParty())
+            #expect(result.userInfo.subject == "alice")
         }
         for member in strange { #expect(member.object.flatMap { VerificationKey($0) } == nil, "\(member)") }
     }
@@ -133,7 +135,7 @@ struct ConfigConformanceTests {
                 for value in [nil, 1, "", "/relative", "ftp://127.0.0.1/x", "http://127.0.0.1/a b", "https://u:p@h/"]
                     as [JSONValue?]
                 {
-                    bench.provider.change { $0.metadata = [name: .some(value)] }
+                    bench.provider.change { $0.metadata = [name: value] }
                     await expectFailure(.invalidResponse, name) { _ = try await bench.relyingParty().beginLogin() }
                 }
             }

@@ -78,8 +78,11 @@ struct ProviderHTTP: Sendable {
             throw OIDCError(.providerUnavailable, reason: "\(name) took too long")
         } catch let error as HTTPClientError where Self.timeouts.contains(error) {
             throw OIDCError(.providerUnavailable, reason: "\(name) took too long")
+        } catch let error as HTTPClientError {
+            throw OIDCError(.providerUnavailable, reason: "\(name) could not be had (\(error.shortDescription))")
         } catch {
-            throw OIDCError(.providerUnavailable, reason: "\(name) could not be had: no connection")
+            // The kind alone: what an error of the network layers says in full is not ours to vouch for.
+            throw OIDCError(.providerUnavailable, reason: "\(name) could not be had (\(type(of: error)))")
         }
     }
 

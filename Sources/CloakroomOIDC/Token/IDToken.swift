@@ -1,4 +1,5 @@
 import Cloakroom
+
 import struct Foundation.Date
 
 /// The claims of an ID token whose signature was checked (OpenID Connect Core §2).
@@ -21,7 +22,9 @@ struct IDToken: Sendable {
         guard audiences.contains(configuration.clientID) else { throw Self.invalid("it is not for this client") }
         try Self.checkAuthorizedParty(claims["azp"], audiences: audiences, clientID: configuration.clientID)
         try Self.checkTimes(of: claims, now: now.timeIntervalSince1970, skew: configuration.clockSkew.inSeconds)
-        guard let subject = Self.identifier(claims["sub"]) else { throw Self.invalid("its subject is missing or unfit") }
+        guard let subject = Self.identifier(claims["sub"]) else {
+            throw Self.invalid("its subject is missing or unfit")
+        }
         self.subject = subject
         switch claims["sid"] {
         case nil, .null?: sessionID = nil
@@ -110,7 +113,8 @@ struct IDToken: Sendable {
 
     /// A subject or session ID: not empty, of bounded length, fit for a log line.
     private static func identifier(_ value: JSONValue?) -> String? {
-        guard let text = value?.string, (1...longestSubject).contains(text.utf8.count), !text.hasControlCharacters else {
+        guard let text = value?.string, (1...longestSubject).contains(text.utf8.count), !text.hasControlCharacters
+        else {
             return nil
         }
         return text

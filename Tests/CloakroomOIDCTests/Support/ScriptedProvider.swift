@@ -61,12 +61,19 @@ final class ScriptedProvider: Sendable {
     }
 
     let issuer: String
+    /// Never yields; ends when the test does.
+    private let end: (wait: AsyncStream<Never>, letGo: AsyncStream<Never>.Continuation)
     private let state: Mutex<State>
 
     init(port: Int, script: Script) {
         issuer = "http://127.0.0.1:\(port)"
         state = Mutex(State(script: script))
+        let (stream, continuation) = AsyncStream.makeStream(of: Never.self)
+        end = (stream, continuation)
     }
+
+    /// Ends the answers that hang.
+    func letGo() { end.letGo.finish() }
 
     func change(_ body: (inout Script) -> Void) { state.withLock { body(&$0.script) } }
 
@@ -92,7 +99,7 @@ final class ScriptedProvider: Sendable {
             state.requests[endpoint, default: []].append(received)
             return state.script
         }
-        if let reply = script.replies[endpoint] { return try await Self.response(reply) }
+        if let reply = script.replies[endpoint] { return try await response(reply) }
         switch endpoint {
         case .metadata: return Self.json(200, .object(metadata(script)))
         case .keys: return Self.json(200, ["keys": .array(script.keys)])
@@ -146,24 +153,24 @@ final class ScriptedProvider: Sendable {
             body: .init(byteBuffer: ByteBuffer(bytes: value.serialized)))
     }
 
-    private static func response(_ reply: Reply) async throws -> Response {
+    private func response(_ reply: Reply) async throws -> Response {
         switch reply {
         case .body(let status, let type, let text):
             return Response(
                 status: .init(code: status), headers: [.contentType: type],
                 body: .init(byteBuffer: ByteBuffer(string: text)))
-        case .json(let status, let value): return json(status, value)
+        case .json(let status, let value): return Self.json(status, value)
         case .redirect(let target): return Response(status: .found, headers: [.location: target])
         case .hang:
-            // Ends with the server, which cancels what still runs.
-            try await Task.sleep(for: .seconds(3600))
+            for await _ in end.wait {}
             return Response(status: .ok)
         case .hangInBody:
             return Response(
                 status: .ok, headers: [.contentType: "application/json"],
-                body: .init { writer in
+                body: .init { [end] writer in
                     try await writer.write(ByteBuffer(string: "{\"issuer\":"))
-                    try await Task.sleep(for: .seconds(3600))
+                    for await _ in end.wait {}
+                    try await writer.finish(nil)
                 })
         case .flood(let bytes, let announced):
             let chunk = ByteBuffer(repeating: UInt8(ascii: "a"), count: 65536)

@@ -5,6 +5,7 @@ import Foundation
 import Hummingbird
 import Logging
 import NIOCore
+import ServiceLifecycle
 import Testing
 
 /// A scripted provider and all that a test needs to log in there.
@@ -30,28 +31,27 @@ struct TestBench: Sendable {
             configuration: .init(address: .hostname("127.0.0.1", port: 0)),
             onServerRunning: { channel in continuation.yield(channel.localAddress?.port ?? 0) },
             logger: quietLogger)
+        let services = ServiceGroup(services: [app], logger: quietLogger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 defer { continuation.finish() }
-                try await app.run()
+                try await services.run()
             }
             var iterator = ports.makeAsyncIterator()
             let port = try #require(await iterator.next())
             let provider = ScriptedProvider(port: port, script: script)
             slot.provider = provider
-            let client = HTTPClient(
-                eventLoopGroup: .singletonMultiThreadedEventLoopGroup,
-                configuration: RelyingParty.httpClientConfiguration())
             let outcome: Result<Void, any Error>
             do {
-                outcome = .success(try await body(TestBench(provider: provider, client: client)))
+                outcome = .success(
+                    try await withClient(RelyingParty.httpClientConfiguration(), provider: provider, body))
             } catch {
                 outcome = .failure(error)
             }
-            try await client.shutdown()
-            group.cancelAll()
-            // How the cancelled server ends is of no interest.
-            while let ended = await group.nextResult() { _ = ended }
+            // Graceful: a server that is cancelled may trap while it is accepting a connection.
+            provider.letGo()
+            await services.triggerGracefulShutdown()
+            try await group.waitForAll()
             try outcome.get()
         }
     }
@@ -71,6 +71,22 @@ struct TestBench: Sendable {
         var configuration = configuration
         configure(&configuration)
         return RelyingParty(configuration: configuration, httpClient: client, logger: logger, cacheTiming: timing)
+    }
+
+    /// Lends a bench whose HTTP client has this configuration.
+    static func withClient(
+        _ configuration: HTTPClient.Configuration, provider: ScriptedProvider,
+        _ body: (TestBench) async throws -> Void
+    ) async throws {
+        let client = HTTPClient(configuration: configuration)
+        let outcome: Result<Void, any Error>
+        do {
+            outcome = .success(try await body(TestBench(provider: provider, client: client)))
+        } catch {
+            outcome = .failure(error)
+        }
+        try await client.shutdown()
+        try outcome.get()
     }
 
     /// A whole login.

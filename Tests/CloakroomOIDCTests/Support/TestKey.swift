@@ -17,7 +17,9 @@ struct TestKey: Sendable {
     let algorithm: String
     let material: Material
 
-    static let rsa = Result { TestKey(keyID: "rsa-1", algorithm: "RS256", material: .rsa(try .init(keySize: .bits2048))) }
+    static let rsa = Result {
+        TestKey(keyID: "rsa-1", algorithm: "RS256", material: .rsa(try .init(keySize: .bits2048)))
+    }
     static let otherRSA = Result {
         TestKey(keyID: "rsa-2", algorithm: "RS256", material: .rsa(try .init(keySize: .bits2048)))
     }

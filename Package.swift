@@ -85,8 +85,8 @@ let package = Package(
             name: "CloakroomGateway",
             dependencies: [
                 "Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "CloakroomOIDC", "CloakroomHummingbird",
-                configuration, hummingbird, httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore, nioHTTP1, nioPosix,
-                systemPackage,
+                configuration, hummingbird, httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore,
+                nioHTTP1, nioPosix, systemPackage,
             ]),
         // A small OpenID provider for demo and tests; never in serve's path.
         .target(
@@ -111,13 +111,8 @@ let package = Package(
         .testTarget(
             name: "CloakroomOIDCTests",
             dependencies: [
-<<<<<<< HEAD
-                "Cloakroom", "CloakroomOIDC", crypto, cryptoExtras, httpClient, hummingbird, httpTypes, jwtKit, logging,
-                nioCore,
-=======
                 "Cloakroom", "CloakroomOIDC", crypto, cryptoExtras, httpClient, hummingbird, httpTypes, jwtKit,
                 lifecycle, logging, nioCore,
->>>>>>> oidc
             ]),
         .testTarget(
             name: "CloakroomHummingbirdTests",

@@ -55,9 +55,11 @@ import Testing
     func withoutSession() async throws {
         try await Bench.with { bench in
             let browser = bench.browser()
-            #expect(try await browser.post("/auth/logout").location == "/")
+            let first = try await browser.post("/auth/logout")
+            #expect(first.location == "/")
             browser["cloakroom_session"] = SessionID().secret
-            #expect(try await browser.post("/auth/logout").location == "/")
+            let second = try await browser.post("/auth/logout")
+            #expect(second.location == "/")
             #expect(browser["cloakroom_session"] == nil)
         }
     }

@@ -33,7 +33,8 @@ struct SettingsOptions: ParsableArguments {
     @Option(help: ArgumentHelp("This app's name at the provider.", valueName: "id"))
     var oidcClientID: String?
     @Option(
-        help: ArgumentHelp("How to show the client secret (default: basic if there is one).", valueName: "basic|post|none"))
+        help: ArgumentHelp(
+            "How to show the client secret (default: basic if there is one).", valueName: "basic|post|none"))
     var oidcClientAuth: String?
     @Option(help: ArgumentHelp("What to ask for (default: \"openid profile email\").", valueName: "scopes"))
     var oidcScopes: String?

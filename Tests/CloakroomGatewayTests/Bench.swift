@@ -140,7 +140,8 @@ final class Browser: Sendable {
     ) async throws -> Answer {
         var headers = headers
         headers.add(name: "content-type", value: "application/x-www-form-urlencoded")
-        return try await send(.POST, address, headers, body: form.map { "\(escape($0))=\(escape($1))" }.joined(separator: "&"))
+        return try await send(
+            .POST, address, headers, body: form.map { "\(escape($0))=\(escape($1))" }.joined(separator: "&"))
     }
 
     func send(

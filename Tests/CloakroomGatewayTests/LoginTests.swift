@@ -39,7 +39,9 @@ import Testing
             #expect(log.contains("route=/auth/callback") && log.contains("Using InMemorySessionStore") == true)
             #expect(log.contains("session="))
             let binding = try #require(browser["cloakroom_login"])
-            for word in [ticket, binding, "code=", "state=", "Bearer", "eyJ", "s3cret", "admin@example.com", "return_to"] {
+            for word in [
+                ticket, binding, "code=", "state=", "Bearer", "eyJ", "s3cret", "admin@example.com", "return_to",
+            ] {
                 #expect(!log.contains(word), "\(word)")
             }
         }
@@ -51,7 +53,9 @@ import Testing
             let victim = bench.browser()
             let callback = try await victim.callbackAddress()
             let stranger = bench.browser()
-            for prepare in [{}, { stranger["cloakroom_login"] = SessionID().secret }, { stranger["cloakroom_login"] = "x" }] {
+            for prepare in [
+                {}, { stranger["cloakroom_login"] = SessionID().secret }, { stranger["cloakroom_login"] = "x" },
+            ] {
                 prepare()
                 let refused = try await stranger.get(callback, pageHeaders)
                 #expect(refused.status == 400 && refused.setCookies.isEmpty)
@@ -104,14 +108,16 @@ import Testing
         try await Bench.with { bench in
             let queries = [
                 "", "?", "?code=x", "?state=x", "?code=x&state=", "?code=x&state=y", "?error=access_denied&state=z",
-                "?error=<script>alert(1)</script>&error_description=<script>alert(1)</script>&state=a", "?code=%zz&state=y",
+                "?error=<script>alert(1)</script>&error_description=<script>alert(1)</script>&state=a",
+                "?code=%zz&state=y",
                 "?code=x&state=" + String(repeating: "a", count: 5000), "?" + String(repeating: "a", count: 9000),
             ]
             for query in queries {
                 let browser = bench.browser()
                 browser["cloakroom_login"] = SessionID().secret
                 let answer = try await browser.get("/auth/callback" + query, pageHeaders)
-                #expect(answer.status == 400 && answer.location == nil && answer.setCookies.isEmpty, "\(query.prefix(40))")
+                #expect(
+                    answer.status == 400 && answer.location == nil && answer.setCookies.isEmpty, "\(query.prefix(40))")
                 #expect(answer.headers["cache-control"] == ["no-store"])
                 #expect(!answer.body.contains("<script>") && !answer.body.contains("alert(1)"))
                 #expect(answer.body.contains("href=\"/auth/login\""))
@@ -141,7 +147,8 @@ import Testing
     @Test(
         "R11: nobody is sent to another site after the login",
         arguments: [
-            "//evil.example", "https://evil.example", "/\\evil.example", "/%09/evil.example".removingPercentEncoding ?? "",
+            "//evil.example", "https://evil.example", "/\\evil.example",
+            "/%09/evil.example".removingPercentEncoding ?? "",
             "\r\nLocation: https://evil.example", "javascript:alert(1)", "evil",
         ])
     func openRedirects(returnTo: String) async throws {

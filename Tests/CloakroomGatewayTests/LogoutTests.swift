@@ -6,7 +6,8 @@ import Testing
 @testable import CloakroomGateway
 
 @Suite struct LogoutTests {
-    @Test("R25: logout ends the session here, then at the provider, and comes back", arguments: [HTTPMethod.GET, .POST])
+    @Test(
+        "R25: logout ends the session here, then at the provider, and comes back", arguments: [HTTPMethod.GET, .POST])
     func logout(method: HTTPMethod) async throws {
         try await Bench.with { bench in
             let browser = bench.browser()

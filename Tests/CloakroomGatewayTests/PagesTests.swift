@@ -45,7 +45,8 @@ import Testing
     func times() throws {
         let session = Session(
             tokens: TokenSet(accessToken: "a"), userInfo: UserInfo(subject: "s"),
-            createdAt: Date(timeIntervalSince1970: 1_705_314_600), expiresAt: Date(timeIntervalSince1970: 1_705_343_400))
+            createdAt: Date(timeIntervalSince1970: 1_705_314_600), expiresAt: Date(timeIntervalSince1970: 1_705_343_400)
+        )
         let page = try pages().user(LiveSession(id: SessionID(), session: session))
         #expect(page.contains("2024-01-15 10:30 UTC") && page.contains("2024-01-15 18:30 UTC"))
     }

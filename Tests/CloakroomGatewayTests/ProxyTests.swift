@@ -144,7 +144,8 @@ import Testing
                 for _ in 0..<20 {
                     group.addTask {
                         let answer = try await browser.get("/api/echo", apiHeaders)
-                        return try JSONValue(parsing: Array(answer.body.utf8)).object?["headers"]?.object?["authorization"]?
+                        return try JSONValue(parsing: Array(answer.body.utf8)).object?["headers"]?.object?[
+                            "authorization"]?
                             .string
                     }
                 }
@@ -177,7 +178,9 @@ import Testing
         }
     }
 
-    @Test("R24: while the provider is away, a token that has not ended is used, an ended one is 503 and the session stays")
+    @Test(
+        "R24: while the provider is away, a token that has not ended is used, an ended one is 503 and the session stays"
+    )
     func providerAway() async throws {
         let store = SharedStore(InMemorySessionStore(logger: Logger(label: "store") { _ in SwiftLogNoOpLogHandler() }))
         try await Bench.with(.init(store: store, change: { $0.oidcIssuer = "http://127.0.0.1:9" })) { bench in

@@ -8,11 +8,17 @@ import Testing
 @Suite struct SettingsTests {
     private static let required = ["OIDC_ISSUER": "https://id.example.com/realms/main", "OIDC_CLIENT_ID": "app"]
 
+    /// An empty file, so that no `.env` of whoever runs the tests counts.
+    private let emptyFile = FileManager.default.temporaryDirectory.appending(path: "cloakroom-empty.env")
+
+    init() throws { try Data().write(to: emptyFile) }
+
     private func load(
         _ environment: [String: String], flags: [String: String] = [:], file: String? = nil
     ) async throws(SettingsError) -> GatewaySettings {
         try await GatewaySettings.load(
-            flags: flags, environment: Self.required.merging(environment) { $1 }, environmentFile: file ?? "/dev/null")
+            flags: flags, environment: Self.required.merging(environment) { $1 },
+            environmentFile: file ?? emptyFile.path)
     }
 
     private func failure(_ environment: [String: String]) async throws -> String {
@@ -45,7 +51,8 @@ import Testing
         ])
         #expect(settings.host == "0.0.0.0" && settings.port == 9000)
         #expect(settings.effectivePublicURL == "https://app.example.com" && settings.upstreamURL == "http://api:8000")
-        #expect(settings.redisEnabled && settings.redisURL == "redis://:p@cache:6380/2" && settings.redisKeyPrefix == "s:")
+        #expect(
+            settings.redisEnabled && settings.redisURL == "redis://:p@cache:6380/2" && settings.redisKeyPrefix == "s:")
         #expect(settings.sessionTimeout == .seconds(5400) && settings.sessionIdleTimeout == .seconds(1800))
         #expect(settings.oidcClientSecret == "shh" && settings.oidcClientAuth == .post)
         #expect(settings.oidcScopes == ["openid", "roles", "email"] && settings.oidcProviderName == "Our Login")
@@ -122,7 +129,8 @@ import Testing
         "Times are read as people write them",
         arguments: [
             ("8h", 28_800), ("30m", 1800), ("90s", 90), ("1h30m", 5400), ("1d", 86_400), ("3600", 3600), ("1h1s", 3601),
-            ("", nil), ("h", nil), ("30m1h", nil), ("1h1h", nil), ("1.5h", nil), ("-1h", nil), ("8H", nil), ("1h30", nil),
+            ("", nil), ("h", nil), ("30m1h", nil), ("1h1h", nil), ("1.5h", nil), ("-1h", nil), ("8H", nil),
+            ("1h30", nil),
             ("9999999999", nil), ("٣h", nil),
         ] as [(String, Int?)])
     func durations(text: String, seconds: Int?) {

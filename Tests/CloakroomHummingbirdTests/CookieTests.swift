@@ -33,7 +33,8 @@ import Testing
     @Test("R36: our cookies are taken out of what goes upstream, others stay")
     func without() {
         let fields = HTTPFields([
-            HTTPField(name: .cookie, value: "a=1; __Host-cloakroom_session=s; b=2;cloakroom_login=l; cloakroom_session =x")
+            HTTPField(
+                name: .cookie, value: "a=1; __Host-cloakroom_session=s; b=2;cloakroom_login=l; cloakroom_session =x")
         ])
         #expect(fields.cookies(without: CookieSettings.reservedNames) == "a=1; b=2")
         let ours = HTTPFields([HTTPField(name: .cookie, value: "cloakroom_session=s")])

@@ -62,7 +62,9 @@ public struct LineLogHandler: LogHandler {
 
     private static func quoted(_ value: String) -> String {
         let escaped = escaped(value)
-        guard escaped.isEmpty || escaped.contains(where: { $0 == " " || $0 == "\"" || $0 == "=" }) else { return escaped }
+        guard escaped.isEmpty || escaped.contains(where: { $0 == " " || $0 == "\"" || $0 == "=" }) else {
+            return escaped
+        }
         return "\"\(escaped.replacing("\"", with: "\\\""))\""
     }
 

@@ -96,7 +96,9 @@ struct ProxyRoutes: Sendable {
         // Only the error's kind: its text may quote the request.
         let code = (error as? HTTPClientError)?.description ?? "\(type(of: error))"
         context.logger.warning("The upstream failed", metadata: ["error": "\(code)"])
-        let timeouts: [HTTPClientError] = [.deadlineExceeded, .readTimeout, .writeTimeout, .getConnectionFromPoolTimeout]
+        let timeouts: [HTTPClientError] = [
+            .deadlineExceeded, .readTimeout, .writeTimeout, .getConnectionFromPoolTimeout,
+        ]
         if let error = error as? HTTPClientError, timeouts.contains(error) {
             return .json(["error": "upstream_timeout"], status: .gatewayTimeout)
         }

@@ -72,7 +72,7 @@ final class TokenRefresher: Service {
         let tokens: TokenSet
         do {
             tokens = try await relyingParty.refresh(session)
-        } catch where error.code == .invalidGrant {
+        } catch  where error.code == .invalidGrant {
             return try await afterInvalidGrant(id, used: session)
         } catch {
             logger.warning("A refresh failed", metadata: ["session": "\(id.handle)", "error": "\(error)"])
@@ -86,7 +86,8 @@ final class TokenRefresher: Service {
     /// Another replica may have refreshed first, so that the provider called our token used. Then the store has new ones.
     private func afterInvalidGrant(_ id: SessionID, used: Session) async throws -> Outcome {
         guard let current = try await storeCall({ try await self.store.session(for: id) }) else { return .ended }
-        if let token = current.tokens.refreshToken, let old = used.tokens.refreshToken, !constantTimeEquals(token, old) {
+        if let token = current.tokens.refreshToken, let old = used.tokens.refreshToken, !constantTimeEquals(token, old)
+        {
             return .ready(current)
         }
         return try await end(id, because: "the provider no longer accepts its refresh token")

@@ -13,7 +13,7 @@ struct ProviderWarmUp: Service {
         let attempt = Task {
             do {
                 try await relyingParty.warmUp()
-            } catch where !Task.isCancelled {
+            } catch  where !Task.isCancelled {
                 logger.warning("The identity provider can't be used yet", metadata: ["error": "\(error)"])
             }
         }

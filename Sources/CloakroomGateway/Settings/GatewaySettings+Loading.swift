@@ -1,5 +1,5 @@
-public import Configuration
 import CloakroomOIDC
+public import Configuration
 import Foundation
 import Logging
 import SystemPackage
@@ -21,7 +21,7 @@ extension GatewaySettings {
         // The library's own provider of command-line arguments splits values at commas and drops those it then can't read;
         // the flags are parsed already, so they come as plain values, under the keys that the environment would have.
         let providers: [any ConfigProvider] = [
-            provider(flags), try await fileProvider(environmentFile), 
+            provider(flags), try await fileProvider(environmentFile),
             provider(environment ?? ProcessInfo.processInfo.environment),
         ]
         let settings = try GatewaySettings(reading: ConfigReader(providers: providers))
@@ -41,7 +41,8 @@ extension GatewaySettings {
             return try await EnvironmentVariablesProvider(
                 environmentFilePath: FilePath(path ?? ".env"), allowMissing: path == nil, secretsSpecifier: secrets)
         } catch {
-            throw .wrong("--env-file", value: path ?? ".env", expected: "a file that can be read, with lines NAME=value")
+            throw .wrong(
+                "--env-file", value: path ?? ".env", expected: "a file that can be read, with lines NAME=value")
         }
     }
 

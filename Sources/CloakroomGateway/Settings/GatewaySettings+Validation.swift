@@ -49,7 +49,8 @@ extension GatewaySettings {
         let range = Duration.seconds(1)...Duration.seconds(366 * 86_400)
         guard range.contains(sessionTimeout) else {
             throw .wrong(
-                "SESSION_TIMEOUT", value: "\(sessionTimeout)", expected: "a time from 1s to 366d, for example 8h or 1h30m")
+                "SESSION_TIMEOUT", value: "\(sessionTimeout)",
+                expected: "a time from 1s to 366d, for example 8h or 1h30m")
         }
         if let sessionIdleTimeout, !range.contains(sessionIdleTimeout) {
             throw .wrong(

@@ -41,7 +41,9 @@ public struct SettingsError: Error, Sendable, Equatable, CustomStringConvertible
         let bounded = text.unicodeScalars.prefix(200)
         let clean = String(
             String.UnicodeScalarView(
-                bounded.map { $0.properties.generalCategory == .control || $0 == "\u{2028}" || $0 == "\u{2029}" ? "?" : $0 }
+                bounded.map {
+                    $0.properties.generalCategory == .control || $0 == "\u{2028}" || $0 == "\u{2029}" ? "?" : $0
+                }
             ))
         return bounded.count < text.unicodeScalars.count ? clean + "…" : clean
     }

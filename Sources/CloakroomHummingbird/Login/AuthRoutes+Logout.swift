@@ -33,7 +33,8 @@ extension AuthRoutes {
             return try await relyingParty.logoutURL(idToken: idToken, state: SessionID().secret) ?? "/"
         } catch {
             context.logger.warning(
-                "Logged out here only: the identity provider's logout address is unknown", metadata: ["error": "\(error)"])
+                "Logged out here only: the identity provider's logout address is unknown",
+                metadata: ["error": "\(error)"])
             return "/"
         }
     }

@@ -83,7 +83,8 @@ package struct Failure: Error {
             name: "session_store_unavailable",
             page: ErrorPage(
                 status: .serviceUnavailable, title: "One moment, please",
-                message: "Your session can't be looked up right now. You are still logged in; try again in a few seconds.",
+                message:
+                    "Your session can't be looked up right now. You are still logged in; try again in a few seconds.",
                 requestID: requestID, action: .init(label: "Go to the start page", path: "/")))
     }
 }

@@ -97,7 +97,7 @@ let package = Package(
             dependencies: [
                 "Cloakroom", "CloakroomGateway", "CloakroomRedis", "DevIdentityProvider", argumentParser,
                 configuration, hummingbird, httpClient, httpTypes, jwtKit, lifecycle, logging, nioCore,
-                nioHTTP1, nioPosix, subprocess, unixSignals,
+                nioHTTP1, nioPosix, subprocess, systemPackage, unixSignals,
             ]),
         // The conformance suite that every store must pass.
         .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),
@@ -136,8 +136,8 @@ let package = Package(
         .testTarget(
             name: "CloakroomCLITests",
             dependencies: [
-                "CloakroomCLI", "DevIdentityProvider", crypto, hummingbird, httpClient, httpTypes, lifecycle, logging, nioCore,
-                nioHTTP1, nioPosix, subprocess,
+                "CloakroomCLI", "DevIdentityProvider", crypto, hummingbird, httpClient, httpTypes, lifecycle, logging,
+                nioCore, nioHTTP1, nioPosix, subprocess, systemPackage,
             ]),
         // Real servers, started and stopped by the tests.
         .testTarget(

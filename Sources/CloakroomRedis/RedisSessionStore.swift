@@ -25,7 +25,7 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
 
     /// Makes a store; nothing is connected before ``run()``.
     public init(configuration: RedisStoreConfiguration, policy: SessionPolicy = SessionPolicy(), logger: Logger) {
-        var clientConfiguration = RedisClientConfiguration(url: configuration.url)
+        var clientConfiguration = RedisClientConfiguration(url: configuration.url.address)
         clientConfiguration.commandTimeout = configuration.commandTimeout
         self.client = RedisClient(configuration: clientConfiguration, logger: logger)
         self.keys = KeySchema(sessionPrefix: configuration.keyPrefix)
@@ -49,7 +49,7 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
         let session = Session(beginningAt: now, policy: policy, tokens: tokens, userInfo: userInfo)
         let record = PlainRecord.encode(session)
         try Self.checkSize(record.count)
-        let key = keys.session(id.secret)
+        let key = keys.session(id)
         _ = try await call {
             try await self.client.send(
                 .set(key, .bytes(record), milliseconds: self.timeToLive(of: session, at: now)))
@@ -62,7 +62,7 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
     }
 
     public func deleteSession(_ id: SessionID) async throws {
-        _ = try await call { try await self.client.send(.unlink(self.keys.session(id.secret))) }
+        _ = try await call { try await self.client.send(.unlink(self.keys.session(id))) }
     }
 
     public func refreshSession(_ id: SessionID, tokens: TokenSet) async throws -> Session? {
@@ -123,13 +123,15 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
 
     /// The record and, if there is an idle limit, what is left of the key's life in milliseconds, in one round trip.
     private func fetch(_ id: SessionID) async throws -> (record: ByteBuffer, timeToLive: Int?)? {
-        let key = keys.session(id.secret)
+        let key = keys.session(id)
         do {
             guard policy.idleTimeout != nil else {
                 return try bytes(await client.send(.get(key)), of: id).map { ($0, nil) }
             }
             let replies = try await client.send(pipeline: [.get(key), .remainingMilliseconds(key)])
-            guard let record = try bytes(replies[0], of: id), case .number(let timeToLive) = replies[1] else { return nil }
+            guard let record = try bytes(replies[0], of: id), case .number(let timeToLive) = replies[1] else {
+                return nil
+            }
             return (record, Int(timeToLive))
         } catch let error as RedisServerError where error.kind == .wrongType {
             unreadable.note(id, "the key holds another type than a string")
@@ -147,7 +149,7 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
         guard let interval = policy.touchInterval else { return }
         let wanted = self.timeToLive(of: session, at: now)
         guard wanted - timeToLive >= interval.wholeMilliseconds else { return }
-        _ = try? await client.send(.expire(keys.session(id.secret), milliseconds: wanted))
+        _ = try? await client.send(.expire(keys.session(id), milliseconds: wanted))
     }
 
     private func bytes(_ reply: RESPValue, of id: SessionID) throws -> ByteBuffer? {
@@ -175,7 +177,7 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
         let reply = try await call {
             // Sent twice it finds the record changed, by itself: the next attempt then reads it and writes the same again.
             try await RedisScript.replace.run(
-                on: self.client, key: self.keys.session(id.secret),
+                on: self.client, key: self.keys.session(id),
                 [.buffer(record), .bytes(new), .integer(milliseconds)], isIdempotent: true)
         }
         switch reply {
@@ -202,7 +204,8 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
 
     private static func checkSize(_ size: Int) throws {
         guard size <= PlainRecord.maximumSize else {
-            throw SessionStoreError(.tooLarge, reason: "a session may have \(PlainRecord.maximumSize) bytes, not \(size)")
+            throw SessionStoreError(
+                .tooLarge, reason: "a session may have \(PlainRecord.maximumSize) bytes, not \(size)")
         }
     }
 }

@@ -1,9 +1,30 @@
-public import CloakroomRedisClient
+import Cloakroom
+import CloakroomRedisClient
 
-/// The URL of a Redis server; see ``RedisStoreConfiguration``.
-public typealias RedisURL = CloakroomRedisClient.RedisURL
-/// Why a text is no Redis URL.
-public typealias RedisURLError = CloakroomRedisClient.RedisURLError
+/// Where a Redis server is: `redis://[user[:password]@]host[:port][/db]`. Its `description` hides the password.
+public struct RedisURL: Sendable, Equatable, CustomStringConvertible {
+    let address: CloakroomRedisClient.RedisURL
+
+    /// Reads a URL; user and password are percent-decoded.
+    ///
+    /// - Throws: ``RedisURLError``, which shows where the text stops being right, never the password.
+    public init(_ text: String) throws(RedisURLError) {
+        do throws(CloakroomRedisClient.RedisURLError) {
+            self.address = try CloakroomRedisClient.RedisURL(text)
+        } catch {
+            throw RedisURLError(description: error.description)
+        }
+    }
+
+    /// The URL for logs, its password replaced by `***`.
+    public var description: String { address.description }
+}
+
+/// Why a text is no Redis URL. It quotes nothing of the text.
+public struct RedisURLError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What is wrong, where, and what would be right.
+    public let description: String
+}
 
 /// How to reach Redis and what to call the keys there.
 public struct RedisStoreConfiguration: Sendable {
@@ -26,7 +47,7 @@ public struct RedisStoreConfiguration: Sendable {
 struct KeySchema: Sendable {
     let sessionPrefix: String
 
-    func session(_ id: SessionIDText) -> String { sessionPrefix + id }
+    func session(_ id: SessionID) -> String { sessionPrefix + id.secret }
 
     /// A login under way or another thing that may be taken once.
     func oneTimeRecord(_ key: String) -> String { Self.oneTimePrefix(sessionPrefix) + key }
@@ -35,6 +56,4 @@ struct KeySchema: Sendable {
     private static func oneTimePrefix(_ prefix: String) -> String {
         prefix.hasSuffix(":") ? prefix.dropLast() + "-once:" : "once-" + prefix + ":"
     }
-
-    typealias SessionIDText = String
 }

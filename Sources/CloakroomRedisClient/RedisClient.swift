@@ -44,9 +44,9 @@ public final class RedisClient: Sendable {
     /// - Returns: the reply, which is not an error.
     /// - Throws: ``RedisServerError`` that Redis answered; ``RedisClientError``; `CancellationError`.
     public func send(_ command: RedisCommand) async throws -> RESPValue {
-        let request = RedisRequest(commands: [command], deadline: .now() + timeout)
+        let request = RedisRequest(.one(command), deadline: .now() + timeout)
         let reply = try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
+            try await withUnsafeThrowingContinuation { continuation in
                 submit(request, .one(continuation))
             }
         } onCancel: {
@@ -62,9 +62,9 @@ public final class RedisClient: Sendable {
     /// - Throws: ``RedisClientError``; `CancellationError`.
     public func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
         guard !commands.isEmpty else { return [] }
-        let request = RedisRequest(commands: commands, deadline: .now() + timeout)
+        let request = RedisRequest(.many(commands), deadline: .now() + timeout)
         return try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
+            try await withUnsafeThrowingContinuation { continuation in
                 submit(request, .many(continuation))
             }
         } onCancel: {
@@ -138,7 +138,7 @@ public final class RedisClient: Sendable {
             .connectTimeout(timeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16_384, maximum: 262_144)
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16_384, maximum: 65_536)
             )
             .connect(host: configuration.url.host, port: configuration.url.port) { channel in
                 channel.eventLoop.makeCompletedFuture {
@@ -164,7 +164,7 @@ public final class RedisClient: Sendable {
         if url.database != 0 { commands.append(.select(url.database)) }
         let required = commands.count
         commands.append(.setInfo("LIB-NAME", "cloakroom"))
-        let request = RedisRequest(commands: commands, deadline: deadline)
+        let request = RedisRequest(.many(commands), deadline: deadline)
         // The channel is not the current connection yet, so the tick does not see it.
         let expiry = eventLoop.scheduleTask(deadline: deadline) {
             request.fail(RedisClientError(.timeout, reason: "Redis did not answer the handshake in time"))
@@ -176,7 +176,7 @@ public final class RedisClient: Sendable {
         }
         defer { expiry.cancel() }
         let replies: [RESPValue] = try await withTaskCancellationHandler {
-            try await withCheckedThrowingContinuation { continuation in
+            try await withUnsafeThrowingContinuation { continuation in
                 guard request.begin(.many(continuation)) else { return }
                 eventLoop.execute { connection.handler.value.write([request]) }
             }

@@ -5,15 +5,17 @@ import Foundation
 struct Main {
     static func main() async throws {
         guard CommandLine.arguments.count >= 2 else {
-            FileHandle.standardError.write(Data("usage: cloakroom-bench REDIS_URL [client|memory|store …]\n".utf8))
+            FileHandle.standardError.write(
+                Data("usage: cloakroom-bench REDIS_URL [client|memory|store|profile …]\n".utf8))
             exit(64)
         }
-        setvbuf(stdout, nil, _IOLBF, 0)
         let url = CommandLine.arguments[1]
-        let parts = CommandLine.arguments.count > 2 ? Array(CommandLine.arguments[2...]) : ["client", "memory", "store"]
+        let parts =
+            CommandLine.arguments.count > 2 ? Array(CommandLine.arguments[2...]) : ["client", "memory", "store"]
         if parts.contains("client") {
             try await RedisClientBenchmark(url: url, benchmarkProgram: RedisBenchmarkProgram()).run()
         }
+        if parts.contains("profile") { try await RedisClientBenchmark.load(url: url) }
         if parts.contains("memory") { try await StoreBenchmark().runInMemory() }
         if parts.contains("store") { try await StoreBenchmark().runRedis(url: url) }
     }

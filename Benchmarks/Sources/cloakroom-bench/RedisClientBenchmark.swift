@@ -21,6 +21,23 @@ struct RedisClientBenchmark {
         }
     }
 
+    /// GET at 64 tasks for ten seconds and nothing else, for a profiler to look at.
+    static func load(url: String) async throws {
+        let client = RedisClient(
+            configuration: RedisClientConfiguration(url: try RedisURL(url)),
+            logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await client.run() }
+            let value = ByteBuffer(repeating: UInt8(ascii: "x"), count: 2048)
+            _ = try await client.send(.set("bench:client:0", .buffer(value), milliseconds: 600_000))
+            let measured = try await rate(tasks: 64, rounds: 3, seconds: 0.5) { _ in
+                try await get(client, "bench:client:0", value)
+            }
+            print("GET at 64 tasks: \(measured.perSecond)")
+            client.shutDown()
+        }
+    }
+
     private func measure(_ client: RedisClient) async throws {
         let value = ByteBuffer(repeating: UInt8(ascii: "x"), count: 2048)
         let keys = (0..<Self.keyCount).map { "bench:client:\($0)" }
@@ -42,7 +59,8 @@ struct RedisClientBenchmark {
             print(line)
         }
         let after = try benchmarkProgram.rates(url: url)
-        print("redis-benchmark GET -c 1 -P 64   \(before.pipelined.perSecond) before, \(after.pipelined.perSecond) after")
+        print(
+            "redis-benchmark GET -c 1 -P 64   \(before.pipelined.perSecond) before, \(after.pipelined.perSecond) after")
         print("redis-benchmark GET -c 64 -P 1   \(before.parallel.perSecond) before, \(after.parallel.perSecond) after")
         let pipelined = (before.pipelined + after.pipelined) / 2
         let parallel = (before.parallel + after.parallel) / 2

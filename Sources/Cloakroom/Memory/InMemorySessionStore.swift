@@ -49,6 +49,9 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     /// How many sessions it holds, ended ones that were not yet dropped included.
     public var sessionCount: Int { count.load(ordering: .relaxed) }
 
+    /// How many notes of future ends the shards hold, for tests of their growth.
+    package var pendingExpiryCount: Int { shards.reduce(0) { $0 + $1.pendingExpiryCount } }
+
     /// Drops ended sessions every half minute until the service is asked to stop.
     public func run() async throws {
         await cancelWhenGracefulShutdown {

@@ -92,6 +92,8 @@ final class SessionShard: Sendable {
         state.withLock { $0.dropExpired(now: now) }
     }
 
+    var pendingExpiryCount: Int { state.withLock { $0.expiries.count } }
+
     private static func deadline(of session: Session, idleTimeout: Duration?, now: Date) -> Date {
         guard let idleTimeout else { return session.expiresAt }
         return min(session.expiresAt, now.addingTimeInterval(idleTimeout / .seconds(1)))

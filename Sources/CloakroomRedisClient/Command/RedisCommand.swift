@@ -31,28 +31,76 @@ public struct RedisCommand: Sendable {
 
     /// Writes the command as an array of strings.
     func encode(into buffer: inout ByteBuffer) {
-        buffer.writeLine(prefix: UInt8(ascii: "*"), arguments.count + 1)
-        buffer.writeLine(prefix: UInt8(ascii: "$"), name.utf8CodeUnitCount)
-        buffer.writeStaticString(name)
-        buffer.writeLineEnd()
-        for argument in arguments {
-            switch argument {
-            case .text(let text):
-                buffer.writeLine(prefix: UInt8(ascii: "$"), text.utf8.count)
-                buffer.writeString(text)
-            case .bytes(let bytes):
-                buffer.writeLine(prefix: UInt8(ascii: "$"), bytes.count)
-                buffer.writeBytes(bytes)
-            case .buffer(let bytes):
-                buffer.writeLine(prefix: UInt8(ascii: "$"), bytes.readableBytes)
-                buffer.writeImmutableBuffer(bytes)
-            case .integer(let number):
-                let text = String(number)
-                buffer.writeLine(prefix: UInt8(ascii: "$"), text.utf8.count)
-                buffer.writeString(text)
-            }
-            buffer.writeLineEnd()
+        var size = RawWriter.lineSize * (arguments.count + 2) + name.utf8CodeUnitCount + 2
+        for argument in arguments { size += argument.maximumSize + 2 }
+        buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { memory in
+            var writer = RawWriter(memory: memory)
+            writer.writeLine(prefix: UInt8(ascii: "*"), arguments.count + 1)
+            writer.writeString(UnsafeRawBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+            for argument in arguments { argument.write(to: &writer) }
+            return writer.count
         }
+    }
+}
+
+extension RedisCommand.Argument {
+    fileprivate var maximumSize: Int {
+        switch self {
+        case .text(let text): text.utf8.count
+        case .bytes(let bytes): bytes.count
+        case .buffer(let bytes): bytes.readableBytes
+        case .integer: 20
+        }
+    }
+
+    fileprivate func write(to writer: inout RawWriter) {
+        switch self {
+        case .text(var text): text.withUTF8 { writer.writeString(UnsafeRawBufferPointer($0)) }
+        case .bytes(let bytes): bytes.withUnsafeBytes { writer.writeString($0) }
+        case .buffer(let bytes): bytes.withUnsafeReadableBytes { writer.writeString($0) }
+        case .integer(let number):
+            var text = String(number)
+            text.withUTF8 { writer.writeString(UnsafeRawBufferPointer($0)) }
+        }
+    }
+}
+
+/// Writes RESP into memory that is known to be large enough: on the path of every command, a check of capacity and
+/// uniqueness for each of its dozen small parts costs more than the writing.
+private struct RawWriter {
+    /// The most that a type byte, a number and a line's end take.
+    static let lineSize = 1 + 20 + 2
+
+    let memory: UnsafeMutableRawBufferPointer
+    var count = 0
+
+    mutating func writeString(_ bytes: UnsafeRawBufferPointer) {
+        writeLine(prefix: UInt8(ascii: "$"), bytes.count)
+        UnsafeMutableRawBufferPointer(rebasing: memory[count...]).copyMemory(from: bytes)
+        count += bytes.count
+        writeLineEnd()
+    }
+
+    /// Writes a number that is not negative.
+    mutating func writeLine(prefix: UInt8, _ number: Int) {
+        write(prefix)
+        var divisor = 1
+        while divisor <= number / 10 { divisor *= 10 }
+        while divisor > 0 {
+            write(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / divisor % 10))
+            divisor /= 10
+        }
+        writeLineEnd()
+    }
+
+    private mutating func writeLineEnd() {
+        write(0x0D)
+        write(0x0A)
+    }
+
+    private mutating func write(_ byte: UInt8) {
+        memory[count] = byte
+        count += 1
     }
 }
 
@@ -61,26 +109,4 @@ extension RedisCommand: CustomStringConvertible, CustomDebugStringConvertible, C
     public var description: String { name.description }
     public var debugDescription: String { description }
     public var customMirror: Mirror { Mirror(self, children: ["name": name.description]) }
-}
-
-extension ByteBuffer {
-    fileprivate mutating func writeLineEnd() {
-        writeInteger(0x0D0A as UInt16)
-    }
-
-    /// Writes a type byte, a number that is not negative, and the line's end, without a detour through a `String`.
-    fileprivate mutating func writeLine(prefix: UInt8, _ number: Int) {
-        writeInteger(prefix)
-        if number < 10 {
-            writeInteger(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number))
-        } else {
-            var divisor = 10
-            while divisor <= number / 10 { divisor *= 10 }
-            while divisor > 0 {
-                writeInteger(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number / divisor % 10))
-                divisor /= 10
-            }
-        }
-        writeLineEnd()
-    }
 }

@@ -9,8 +9,31 @@ final class RedisChannelHandler: ChannelInboundHandler {
     private static let maximumInFlight = 16_384
 
     private let queue: RequestQueue
-    private var machine = ConnectionStateMachine<RedisRequest>()
-    private var parser: RESPParser
+    /// What is being received, and who waits for it. One value, so that a read of many replies is one access to it.
+    private struct Receiving {
+        var parser: RESPParser
+        var machine = ConnectionStateMachine<RedisRequest>()
+        /// Answers that were received and not yet handed over.
+        var answered: [(RedisRequest, RESPReplies)] = []
+
+        mutating func receive(_ bytes: ByteBuffer) -> RedisClientError? {
+            parser.append(bytes)
+            do throws(RESPError) {
+                while let value = try parser.next() {
+                    switch machine.receive(value) {
+                    case .answer(let request, let replies): answered.append((request, replies))
+                    case .wait, .push: break
+                    case .close: return RedisClientError(.protocolViolation, reason: "a reply to no command")
+                    }
+                }
+                return nil
+            } catch {
+                return RedisClientError(.protocolViolation, reason: "not RESP3 within limits: \(error)")
+            }
+        }
+    }
+
+    private var receiving: Receiving
     private var context: ChannelHandlerContext?
     /// Whether requests wait in the queue because the connection could not take them.
     private var isBlocked = false
@@ -24,7 +47,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     init(queue: RequestQueue, limits: RESPLimits) {
         self.queue = queue
-        self.parser = RESPParser(limits: limits)
+        self.receiving = Receiving(parser: RESPParser(limits: limits))
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -34,7 +57,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     /// Fetches what waits in the queue and writes it with one flush.
     func writeQueued() {
-        guard let context, context.channel.isWritable, machine.inFlightCount < Self.maximumInFlight else {
+        guard let context, context.channel.isWritable, receiving.machine.inFlightCount < Self.maximumInFlight else {
             isBlocked = true
             return
         }
@@ -55,11 +78,11 @@ final class RedisChannelHandler: ChannelInboundHandler {
                 request.fail(RedisClientError(.timeout, reason: "the command could not be sent in time"))
                 continue
             }
-            guard machine.write(request, expecting: request.commands.count) else {
+            guard receiving.machine.write(request, expecting: request.payload.count) else {
                 unanswered.append(request)
                 continue
             }
-            for command in request.commands { command.encode(into: &buffer) }
+            request.payload.encode(into: &buffer)
         }
         guard buffer.readableBytes > 0 else { return }
         // A single large value must not make every later buffer as large.
@@ -76,23 +99,18 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         lastReceived = .now()
-        parser.append(unwrapInboundIn(data))
-        do throws(RESPError) {
-            while let value = try parser.next() {
-                switch machine.receive(value) {
-                case .answer(let request, let replies): request.succeed(replies)
-                case .wait, .push: break
-                case .close:
-                    close(context, RedisClientError(.protocolViolation, reason: "a reply to no command"))
-                    return
-                }
-            }
-        } catch {
-            close(context, RedisClientError(.protocolViolation, reason: "not RESP3 within limits: \(error)"))
-            return
-        }
-        if machine.isDrained { context.close(promise: nil) }
+        let failure = receiving.receive(unwrapInboundIn(data))
+        handOver()
+        if let failure { return close(context, failure) }
+        if receiving.machine.isDrained { context.close(promise: nil) }
         if isBlocked { writeQueued() }
+    }
+
+    /// Resumes callers in one go: resumed one by one while the rest is being parsed, each would wake a thread of its own.
+    private func handOver() {
+        let answered = receiving.answered
+        for (request, replies) in answered { request.succeed(replies) }
+        receiving.answered.removeAll(keepingCapacity: answered.count <= 1024)
     }
 
     // MARK: Time
@@ -100,7 +118,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     /// Fails requests whose time is over. If nothing at all has come for as long as that, the connection is dead.
     func expire(now: NIODeadline, stallLimit: TimeAmount) {
         var isOverdue = false
-        machine.forEachInFlight { request in
+        receiving.machine.forEachInFlight { request in
             guard request.deadline <= now else { return false }
             isOverdue = true
             request.fail(RedisClientError(.timeout, reason: "Redis did not answer in time"))
@@ -117,8 +135,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
     /// Writes what still waits and closes when all is answered.
     func drain() {
         writeQueued()
-        machine.drain()
-        if machine.isDrained { context?.close(promise: nil) }
+        receiving.machine.drain()
+        if receiving.machine.isDrained { context?.close(promise: nil) }
     }
 
     private func close(_ context: ChannelHandlerContext, _ error: RedisClientError) {
@@ -131,14 +149,14 @@ final class RedisChannelHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        unanswered = machine.close() + unanswered
+        unanswered = receiving.machine.close() + unanswered
         context.fireChannelInactive()
     }
 
     /// The requests that had no reply when the connection went; each is handed out once.
     func takeUnanswered() -> [RedisRequest] {
         defer { unanswered = [] }
-        return machine.close() + unanswered
+        return receiving.machine.close() + unanswered
     }
 }
 

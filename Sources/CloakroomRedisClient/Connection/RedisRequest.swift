@@ -6,9 +6,10 @@ import Synchronization
 /// A caller can leave at any time (cancellation, timeout). The commands that were sent stay in their place on the
 /// connection, and their replies, when they come, find no one: that is what lets a call end without harm to the others.
 final class RedisRequest: Sendable {
+    /// Unchecked continuations: `state` hands each out exactly once, and a checked one costs an allocation a command.
     enum Waiter: Sendable {
-        case one(CheckedContinuation<RESPValue, any Error>)
-        case many(CheckedContinuation<[RESPValue], any Error>)
+        case one(UnsafeContinuation<RESPValue, any Error>)
+        case many(UnsafeContinuation<[RESPValue], any Error>)
 
         func fail(_ error: any Error) {
             switch self {
@@ -24,19 +25,46 @@ final class RedisRequest: Sendable {
         case left
     }
 
-    let commands: [RedisCommand]
+    /// What a request sends; a single command, as nearly all are, without an array.
+    enum Payload: Sendable {
+        case one(RedisCommand)
+        case many([RedisCommand])
+
+        var count: Int {
+            switch self {
+            case .one: 1
+            case .many(let commands): commands.count
+            }
+        }
+
+        var isIdempotent: Bool {
+            switch self {
+            case .one(let command): command.isIdempotent
+            case .many(let commands): commands.allSatisfy(\.isIdempotent)
+            }
+        }
+
+        func encode(into buffer: inout ByteBuffer) {
+            switch self {
+            case .one(let command): command.encode(into: &buffer)
+            case .many(let commands): for command in commands { command.encode(into: &buffer) }
+            }
+        }
+    }
+
+    let payload: Payload
     let deadline: NIODeadline
     private let state = Mutex(State.idle)
     private let wasRetried = Atomic<Bool>(false)
 
-    init(commands: [RedisCommand], deadline: NIODeadline) {
-        self.commands = commands
+    init(_ payload: Payload, deadline: NIODeadline) {
+        self.payload = payload
         self.deadline = deadline
     }
 
     /// Whether to send it again after a connection was lost; asking uses up its one retry.
     func claimRetry(now: NIODeadline) -> Bool {
-        guard isWaiting, deadline > now, commands.allSatisfy(\.isIdempotent) else { return false }
+        guard isWaiting, deadline > now, payload.isIdempotent else { return false }
         return !wasRetried.exchange(true, ordering: .relaxed)
     }
 

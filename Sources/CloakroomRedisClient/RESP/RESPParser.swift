@@ -20,7 +20,10 @@ struct RESPParser {
     }
 
     private let limits: RESPLimits
+    /// What is being parsed.
     private var buffer = ByteBuffer()
+    /// What came after it. Only the item that straddles the two is copied together, not the whole of what came.
+    private var incoming = ByteBuffer()
     private var frames: [Frame] = []
     /// Fewer readable bytes than this can't complete the next item.
     private var neededBytes = 1
@@ -38,15 +41,33 @@ struct RESPParser {
     /// Whether a reply has begun and not ended.
     var isMidReply: Bool { buffer.readableBytes > 0 || !frames.isEmpty || skipping != nil }
 
+    /// Takes received bytes; all replies in those given before must have been taken out.
     mutating func append(_ bytes: consuming ByteBuffer) {
         if buffer.readableBytes == 0 {
             buffer = bytes
+        } else if incoming.readableBytes == 0 {
+            incoming = bytes
         } else {
-            if neededBytes > buffer.readableBytes + bytes.readableBytes {
-                buffer.reserveCapacity(minimumWritableBytes: neededBytes - buffer.readableBytes)
-            }
-            buffer.writeImmutableBuffer(bytes)
+            incoming.writeImmutableBuffer(bytes)
         }
+    }
+
+    /// Makes more bytes readable, as many as the next item is known to need.
+    ///
+    /// - Returns: `false` when there are none.
+    private mutating func fill() -> Bool {
+        guard incoming.readableBytes > 0 else { return false }
+        if buffer.readableBytes == 0 {
+            swap(&buffer, &incoming)
+            incoming = ByteBuffer()
+        } else {
+            // At least a few bytes, as the line of a length comes before the length is known.
+            let missing = max(neededBytes - buffer.readableBytes, 24)
+            if var piece = incoming.readSlice(length: min(missing, incoming.readableBytes)) {
+                buffer.writeBuffer(&piece)
+            }
+        }
+        return true
     }
 
     /// The next whole reply or push.
@@ -59,15 +80,19 @@ struct RESPParser {
                 buffer.moveReaderIndex(forwardBy: consumed)
                 guard consumed == skip.left else {
                     skipping = (skip.left - consumed, skip.length)
-                    return nil
+                    guard fill() else { return nil }
+                    continue
                 }
                 skipping = nil
                 if let reply = close(with: .oversized(bytes: skip.length)) { return reply }
                 continue
             }
-            guard buffer.readableBytes >= neededBytes else { return nil }
+            guard buffer.readableBytes >= neededBytes else {
+                guard fill() else { return nil }
+                continue
+            }
             let before = buffer.readableBytes
-            guard let item = try readItem() else { return nil }
+            guard let item = try readItem() else { continue }
             neededBytes = 1
             searchedBytes = 0
             replyBytes += before - buffer.readableBytes
@@ -134,22 +159,27 @@ struct RESPParser {
 
     // MARK: Items
 
+    /// The first line of an item: its type, and the number in it if the type has one.
+    private struct Line {
+        let type: UInt8
+        /// Without the CR LF.
+        let length: Int
+        let number: Int64?
+    }
+
     private mutating func readItem() throws(RESPError) -> Item? {
-        guard let lineLength = try lineLength() else { return nil }
-        let start = buffer.readerIndex
-        guard let type = buffer.getInteger(at: start, as: UInt8.self) else { return nil }
-        let headerLength = lineLength + 2
-        switch type {
+        guard let line = try readLine() else { return nil }
+        switch line.type {
         case UInt8(ascii: "$"), UInt8(ascii: "="), UInt8(ascii: "!"):
-            return try readString(type: type, headerLength: headerLength)
+            return try readString(line)
         case UInt8(ascii: "*"), UInt8(ascii: "~"), UInt8(ascii: "%"), UInt8(ascii: ">"), UInt8(ascii: "|"):
-            let count = try length(lineLength: lineLength)
-            buffer.moveReaderIndex(forwardBy: headerLength)
+            let count = try length(line)
+            buffer.moveReaderIndex(forwardBy: line.length + 2)
             guard let count else { return .value(.null) }
-            return .aggregate(Self.kind(of: type), count: count)
+            return .aggregate(Self.kind(of: line.type), count: count)
         default:
-            let value = try scalar(type: type, lineLength: lineLength)
-            buffer.moveReaderIndex(forwardBy: headerLength)
+            let value = try scalar(line)
+            buffer.moveReaderIndex(forwardBy: line.length + 2)
             return .value(value)
         }
     }
@@ -164,37 +194,32 @@ struct RESPParser {
         }
     }
 
-    /// The length of the first line, without its CR LF; `nil` when its end has not come.
-    private mutating func lineLength() throws(RESPError) -> Int? {
-        let limit = limits.lineLength
+    /// Looks at the first line; `nil` when its end has not come.
+    private mutating func readLine() throws(RESPError) -> Line? {
         let searched = searchedBytes
-        let found: Int? = buffer.withUnsafeReadableBytes { bytes in
-            var index = searched
+        let limit = limits.lineLength
+        let result = buffer.withUnsafeReadableBytes { bytes -> Result<Line?, RESPError> in
             let end = min(bytes.count, limit + 2)
-            while index < end {
-                if bytes[index] == 0x0A { return index }
-                index += 1
-            }
-            return nil
+            var index = searched
+            while index < end, bytes[index] != 0x0A { index += 1 }
+            guard index < end else { return bytes.count < limit + 2 ? .success(nil) : .failure(.lineTooLong) }
+            guard index > 0, bytes[index - 1] == 0x0D else { return .failure(.malformedLineEnd) }
+            // A line of nothing but CR LF has no type byte.
+            guard index > 1 else { return .failure(.unknownType(0x0D)) }
+            let length = index - 1
+            return .success(Line(type: bytes[0], length: length, number: Self.number(bytes[1..<length])))
         }
-        guard let found else {
-            guard buffer.readableBytes < limit + 2 else { throw .lineTooLong }
+        guard let line = try result.get() else {
             searchedBytes = buffer.readableBytes
             neededBytes = buffer.readableBytes + 1
             return nil
         }
-        guard found > 0, buffer.getInteger(at: buffer.readerIndex + found - 1, as: UInt8.self) == 0x0D else {
-            throw .malformedLineEnd
-        }
-        guard found >= 2 else {
-            // A line of nothing but CR LF has no type byte.
-            throw .unknownType(0x0D)
-        }
-        return found - 1
+        return line
     }
 
-    private mutating func readString(type: UInt8, headerLength: Int) throws(RESPError) -> Item? {
-        guard let length = try length(lineLength: headerLength - 2) else {
+    private mutating func readString(_ line: Line) throws(RESPError) -> Item? {
+        let headerLength = line.length + 2
+        guard let length = try length(line) else {
             buffer.moveReaderIndex(forwardBy: headerLength)
             return .value(.null)
         }
@@ -214,7 +239,7 @@ struct RESPParser {
         guard buffer.getInteger(at: start + length, as: UInt16.self) == 0x0D0A else { throw .malformedLineEnd }
         guard let content = buffer.getSlice(at: start, length: length) else { return nil }
         buffer.moveReaderIndex(forwardBy: total)
-        switch type {
+        switch line.type {
         case UInt8(ascii: "!"):
             return .value(.error(RedisServerError(message: String(buffer: content))))
         case UInt8(ascii: "="):
@@ -227,63 +252,59 @@ struct RESPParser {
         }
     }
 
-    private func scalar(type: UInt8, lineLength: Int) throws(RESPError) -> RESPValue {
-        switch type {
-        case UInt8(ascii: "+"): return .simpleString(text(lineLength: lineLength))
-        case UInt8(ascii: "-"): return .error(RedisServerError(message: text(lineLength: lineLength)))
-        case UInt8(ascii: ":"): return .number(try number(lineLength: lineLength))
+    private func scalar(_ line: Line) throws(RESPError) -> RESPValue {
+        switch line.type {
+        case UInt8(ascii: "+"): return .simpleString(text(line))
+        case UInt8(ascii: "-"): return .error(RedisServerError(message: text(line)))
+        case UInt8(ascii: ":"):
+            guard let number = line.number else { throw .malformedNumber }
+            return .number(number)
         case UInt8(ascii: "_"):
-            guard lineLength == 1 else { throw .malformedLineEnd }
+            guard line.length == 1 else { throw .malformedLineEnd }
             return .null
         case UInt8(ascii: "#"):
-            switch text(lineLength: lineLength) {
+            switch text(line) {
             case "t": return .boolean(true)
             case "f": return .boolean(false)
             default: throw .malformedNumber
             }
         case UInt8(ascii: ","):
-            guard let value = Double(text(lineLength: lineLength)) else { throw .malformedNumber }
+            guard let value = Double(text(line)) else { throw .malformedNumber }
             return .double(value)
-        case UInt8(ascii: "("): return .bigNumber(text(lineLength: lineLength))
-        default: throw .unknownType(type)
+        case UInt8(ascii: "("): return .bigNumber(text(line))
+        default: throw .unknownType(line.type)
         }
     }
 
-    private func text(lineLength: Int) -> String {
-        buffer.getString(at: buffer.readerIndex + 1, length: lineLength - 1) ?? ""
+    private func text(_ line: Line) -> String {
+        buffer.getString(at: buffer.readerIndex + 1, length: line.length - 1) ?? ""
     }
 
     /// The length in an item's header; `nil` for the -1 that meant null in RESP2.
-    private func length(lineLength: Int) throws(RESPError) -> Int? {
-        guard buffer.getInteger(at: buffer.readerIndex + 1, as: UInt8.self) != UInt8(ascii: "?") else {
-            throw .streamedType
+    private func length(_ line: Line) throws(RESPError) -> Int? {
+        guard let length = line.number else {
+            let first = buffer.getInteger(at: buffer.readerIndex + 1, as: UInt8.self)
+            throw line.length > 1 && first == UInt8(ascii: "?") ? .streamedType : .malformedNumber
         }
-        let length = try number(lineLength: lineLength)
         if length == -1 { return nil }
         guard length >= 0, length <= Int64(Int32.max) else { throw .invalidLength }
         return Int(length)
     }
 
-    private func number(lineLength: Int) throws(RESPError) -> Int64 {
-        let number: Int64? = buffer.withUnsafeReadableBytes { bytes in
-            var index = 1
-            var isNegative = false
-            if index < lineLength, bytes[index] == UInt8(ascii: "-") || bytes[index] == UInt8(ascii: "+") {
-                isNegative = bytes[index] == UInt8(ascii: "-")
-                index += 1
-            }
-            guard index < lineLength, lineLength - index <= 19 else { return nil }
-            var magnitude: UInt64 = 0
-            while index < lineLength {
-                let digit = bytes[index] &- UInt8(ascii: "0")
-                guard digit <= 9 else { return nil }
-                magnitude = magnitude &* 10 &+ UInt64(digit)  // 19 digits fit into 64 bits
-                index += 1
-            }
-            if isNegative { return magnitude <= 1 << 63 ? Int64(truncatingIfNeeded: 0 &- magnitude) : nil }
-            return Int64(exactly: magnitude)
+    /// A decimal number with an optional sign; `nil` if it is none or does not fit.
+    private static func number(_ digits: Slice<UnsafeRawBufferPointer>) -> Int64? {
+        var rest = UnsafeRawBufferPointer(rebasing: digits)[...]
+        let isNegative = rest.first == UInt8(ascii: "-")
+        if isNegative || rest.first == UInt8(ascii: "+") { rest.removeFirst() }
+        // 19 digits always fit into 64 bits without a sign.
+        guard !rest.isEmpty, rest.count <= 19 else { return nil }
+        var magnitude: UInt64 = 0
+        for byte in rest {
+            let digit = byte &- UInt8(ascii: "0")
+            guard digit <= 9 else { return nil }
+            magnitude = magnitude &* 10 &+ UInt64(digit)
         }
-        guard let number else { throw .malformedNumber }
-        return number
+        if isNegative { return magnitude <= 1 << 63 ? Int64(truncatingIfNeeded: 0 &- magnitude) : nil }
+        return Int64(exactly: magnitude)
     }
 }

@@ -1,0 +1,38 @@
+public import Cloakroom
+
+/// The promises of ``OneTimeRecordStore``.
+public enum OneTimeRecordConformance {
+    /// Puts a store to all of them.
+    ///
+    /// - Parameters:
+    ///   - store: the store under test.
+    ///   - replica: another instance over the same records, or the same store.
+    /// - Throws: ``ConformanceFailure`` when the store breaks one, or what the store threw.
+    public static func check(
+        _ store: any OneTimeRecordStore, replica: any OneTimeRecordStore
+    ) async throws {
+        let key = SessionID().secret
+        try expect(try await store.takeRecord(key: key) == nil, "an unknown record is not there")
+
+        try await store.putRecord([0, 13, 10, 255], key: key, lifetime: .seconds(60))
+        let taken = try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
+            for number in 0..<64 {
+                group.addTask { try await (number.isMultiple(of: 2) ? store : replica).takeRecord(key: key) }
+            }
+            return try await group.reduce(into: [[UInt8]]()) { all, record in if let record { all.append(record) } }
+        }
+        try expect(taken == [[0, 13, 10, 255]], "of 64 that take a record, one gets it, and whole")
+        try expect(try await replica.takeRecord(key: key) == nil, "a taken record is gone")
+
+        try await store.putRecord([1], key: key, lifetime: .milliseconds(100))
+        try await Task.sleep(for: .milliseconds(200))
+        try expect(try await replica.takeRecord(key: key) == nil, "a record whose time is over is gone")
+
+        do {
+            try await store.putRecord([UInt8](repeating: 0, count: 16_385), key: key, lifetime: .seconds(60))
+            throw ConformanceFailure("a record over 16 KiB is refused")
+        } catch let error as SessionStoreError {
+            try expect(error.code == .tooLarge, "a record over 16 KiB is too large")
+        }
+    }
+}

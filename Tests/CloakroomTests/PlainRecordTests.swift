@@ -1,0 +1,131 @@
+import Cloakroom
+import Foundation
+import Testing
+
+/// Every form of the plain record that was ever written, by us or by others, must still open.
+@Suite struct PlainRecordTests {
+    private func decode(_ text: String) throws -> Session { try PlainRecord.decode(Array(text.utf8)) }
+
+    /// The form that other programs write; frozen.
+    static let foreign = """
+        {"tokens": {"access_token": "a", "refresh_token": "r", "id_token": "i", "expires_in": 300,
+         "refresh_expires_in": 1800}, "user_info": {"sub": "248289761001", "email": "jane@example.com",
+         "name": "Jane Doe", "preferred_username": "jane", "given_name": "Jane", "family_name": "Doe", "locale": "de"},
+         "created_at": "2024-01-15T10:30:00", "expires_at": "2024-01-15T18:30:00"}
+        """
+
+    /// What version 1 writes; frozen. A change that breaks this test would log out users in a rolling deploy.
+    static let version1 =
+        #"{"tokens":{"access_token":"a","refresh_token":"r2","id_token":null,"expires_in":300,"refresh_expires_in":null},"#
+        + #""user_info":{"sub":"s","name":"Zoë"},"created_at":"2024-01-15T10:30:00","expires_at":"2024-01-15T18:30:00","#
+        + #""refreshed_at":"2024-01-15T10:35:00","theme":{"dark":true,"scale":1.10}}"#
+
+    @Test func readsTheForeignForm() throws {
+        let session = try decode(Self.foreign)
+        #expect(
+            session.tokens
+                == TokenSet(accessToken: "a", refreshToken: "r", idToken: "i", expiresIn: 300, refreshExpiresIn: 1800))
+        #expect(session.userInfo.subject == "248289761001" && session.userInfo.email == "jane@example.com")
+        #expect(session.userInfo.givenName == "Jane" && session.userInfo.familyName == "Doe")
+        #expect(session.userInfo["locale"] == "de")
+        #expect(session.createdAt == Date(timeIntervalSince1970: 1_705_314_600))
+        #expect(session.expiresAt.timeIntervalSince(session.createdAt) == 8 * 3600)
+        #expect(session.accessTokenExpiresAt == session.createdAt.addingTimeInterval(300))
+    }
+
+    @Test("version 1 is read and written to the letter, unknown members included")
+    func version1IsStable() throws {
+        let session = try decode(Self.version1)
+        #expect(String(decoding: PlainRecord.encode(session), as: UTF8.self) == Self.version1)
+        #expect(session.refreshedAt == Date(timeIntervalSince1970: 1_705_314_900))
+        #expect(session.accessTokenExpiresAt == Date(timeIntervalSince1970: 1_705_315_200))
+    }
+
+    @Test("members that Cloakroom does not know survive a refresh untouched")
+    func unknownMembersSurvive() throws {
+        let text =
+            Self.foreign.replacing(#""expires_in": 300"#, with: #""expires_in": 300, "scope": "openid", "n": 1e2"#)
+            .dropLast() + #", "cart": [{"id": 12345678901234567890}], "flag": null}"#
+        let refreshed = try decode(String(text)).refreshed(with: TokenSet(accessToken: "b"), at: .now)
+        let written = try #require(try JSONValue(parsing: PlainRecord.encode(refreshed)).object)
+        #expect(written["cart"] == [["id": .number("12345678901234567890")]])
+        #expect(written["flag"] == .null)
+        #expect(written["tokens"]?.object?["scope"] == "openid" && written["tokens"]?.object?["n"] == .number("1e2"))
+        #expect(written["tokens"]?.object?["access_token"] == "b" && written["tokens"]?.object?["refresh_token"] == "r")
+    }
+
+    @Test("the access token's own exp counts before expires_in")
+    func accessTokenExpiry() throws {
+        let claims = Base64URL.encode(Array(#"{"sub":"s","exp":1705320000.5}"#.utf8))
+        let session = try decode(Self.foreign.replacing(#""a""#, with: "\"e30.\(claims).sig\""))
+        #expect(session.accessTokenExpiresAt == Date(timeIntervalSince1970: 1_705_320_000.5))
+        for notJWT in ["a.b", "a.b.c", "..", "e30.\(Base64URL.encode(Array(#"{"exp":1e400}"#.utf8))).x"] {
+            let session = try decode(Self.foreign.replacing(#""a""#, with: "\"\(notJWT)\""))
+            #expect(session.accessTokenExpiresAt == session.createdAt.addingTimeInterval(300))
+        }
+    }
+
+    @Test(
+        "what is no session is refused, with an error that quotes nothing",
+        arguments: [
+            "", "null", "[]", "42", #""text""#, "{}", "not json s3cret", #"{"tokens":{"access_token":"s3cret"}}"#,
+            foreign.replacing(#""tokens": {"#, with: #""tokens": ["#),
+            foreign.replacing(#""access_token": "a","#, with: ""),
+            foreign.replacing(#""a""#, with: "7"), foreign.replacing(#""r""#, with: "{}"),
+            foreign.replacing("300", with: "[]"),
+            foreign.replacing("2024-01-15T10:30:00", with: "s3cret"),
+            foreign.replacing("2024-01-15T18", with: "2024-02-30T18"),
+            foreign.replacing(#""2024-01-15T18:30:00""#, with: "1705314600"), String(foreign.dropLast(40)),
+            String(foreign.dropLast()),
+            foreign.replacing(#""user_info": {"#, with: #""userinfo": {"#),
+        ])
+    func refused(_ text: String) {
+        let error = #expect(throws: SessionRecordError.self) { try decode(text) }
+        #expect(error.map { !$0.description.contains("s3cret") } == true)
+    }
+
+    @Test func tooLarge() {
+        let text = #"{"tokens":{"access_token":""# + String(repeating: "x", count: PlainRecord.maximumSize) + #""}}"#
+        #expect(throws: SessionRecordError.self) { try decode(text) }
+    }
+}
+
+@Suite struct TimestampTests {
+    @Test(
+        "times are read with and without fraction, Z and offset",
+        arguments: [
+            ("2024-01-15T10:30:00", 1_705_314_600.0), ("2024-01-15T10:30:00Z", 1_705_314_600),
+            ("2024-01-15T10:30:00.25", 1_705_314_600.25), ("2024-01-15T10:30:00.500000+00:00", 1_705_314_600.5),
+            ("2024-01-15T12:30:00+02:00", 1_705_314_600), ("2024-01-15T05:00:00-0530", 1_705_314_600),
+            ("2024-01-15 10:30:00z", 1_705_314_600), ("2024-02-29T23:59:60Z", 1_709_251_200),
+            ("1970-01-01T00:00:00", 0),
+            ("9999-12-31T23:59:59Z", 253_402_300_799),
+        ])
+    func reads(_ text: String, _ seconds: Double) {
+        #expect(Timestamp.parse(text) == Date(timeIntervalSince1970: seconds))
+    }
+
+    @Test(
+        "anything else is not a time",
+        arguments: [
+            "", "2024", "2024-13-01T00:00:00", "2023-02-29T00:00:00", "2024-01-15T24:00:00", "2024-01-15T10:30",
+            "2024-01-15T10:30:00.",
+            "2024-01-15T10:30:00Zx", "2024-01-15T10:30:00+25:00", "1969-12-31T23:59:59", "20240115T103000",
+            "2024-01-15T10:30:00.\(String(repeating: "1", count: 100))", "-024-01-15T10:30:00",
+        ])
+    func refuses(_ text: String) {
+        #expect(Timestamp.parse(text) == nil)
+    }
+
+    @Test("writing agrees with Foundation's calendar over four centuries")
+    func writes() {
+        let formatter = ISO8601DateFormatter()
+        formatter.formatOptions = [.withFullDate, .withTime, .withColonSeparatorInTime, .withDashSeparatorInDate]
+        for step in 0..<2000 {
+            let date = Date(timeIntervalSince1970: Double(step) * 6_311_520.0 + 0.75)
+            let text = Timestamp.format(date)
+            #expect(text == formatter.string(from: date))
+            #expect(Timestamp.parse(text)?.timeIntervalSince1970 == date.timeIntervalSince1970.rounded(.down))
+        }
+    }
+}

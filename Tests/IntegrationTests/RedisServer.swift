@@ -1,0 +1,138 @@
+import Foundation
+import Synchronization
+import Testing
+
+/// A real `redis-server` of a test's own, on a free port and in a scratch directory, ended with the test.
+final class RedisServer: Sendable {
+    /// Whether this machine has one; where it has none the tests say that they were skipped.
+    static let isInstalled = find("redis-server") != nil
+
+    let port: Int
+    let directory: URL
+    private let options: [String]
+    private let process = Mutex<Process?>(nil)
+
+    var url: String { "redis://127.0.0.1:\(port)/0" }
+
+    /// Starts a server, gives it to `body`, and ends it whatever happens.
+    static func run<Result>(
+        _ options: [String] = [], isStarted: Bool = true, _ body: (RedisServer) async throws -> Result
+    ) async throws -> Result {
+        let server = try RedisServer(options)
+        do {
+            if isStarted { try await server.start() }
+            let result = try await body(server)
+            server.remove()
+            return result
+        } catch {
+            server.remove()
+            throw error
+        }
+    }
+
+    private init(_ options: [String]) throws {
+        self.options = options
+        self.port = try Self.freePort()
+        self.directory = FileManager.default.temporaryDirectory.appending(path: "cloakroom-redis-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    }
+
+    func start() async throws {
+        let process = Process()
+        process.executableURL = Self.find("redis-server")
+        process.arguments =
+            ["--bind", "127.0.0.1", "--port", "\(port)", "--dir", directory.path, "--save", "", "--appendfsync", "always"]
+            + options
+        let log = directory.appending(path: "log")
+        FileManager.default.createFile(atPath: log.path, contents: nil)
+        process.standardOutput = try FileHandle(forWritingTo: log)
+        process.standardError = process.standardOutput
+        try process.run()
+        self.process.withLock { $0 = process }
+        try await eventually("redis-server answers") {
+            guard process.isRunning else { throw Failure("redis-server ended: \((try? String(contentsOf: log, encoding: .utf8)) ?? "")") }
+            return (try? self.cli("PING")).map { $0 == "PONG" || $0.contains("NOAUTH") } ?? false
+        }
+    }
+
+    /// kill -9.
+    func kill() {
+        process.withLock { process in
+            if let process, process.isRunning {
+                Foundation.kill(process.processIdentifier, SIGKILL)
+                process.waitUntilExit()
+            }
+            process = nil
+        }
+    }
+
+    /// Stops the process in its tracks; connections stay open and nothing is answered.
+    func pause() { signal(SIGSTOP) }
+    func resume() { signal(SIGCONT) }
+
+    private func signal(_ number: Int32) {
+        process.withLock { process in
+            if let process { Foundation.kill(process.processIdentifier, number) }
+        }
+    }
+
+    /// What `redis-cli` prints.
+    @discardableResult
+    func cli(_ arguments: String...) throws -> String {
+        let process = Process()
+        process.executableURL = Self.find("redis-cli")
+        process.arguments = ["-p", "\(port)", "--raw"] + arguments
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
+    }
+
+    private func remove() {
+        resume()
+        kill()
+        try? FileManager.default.removeItem(at: directory)
+    }
+
+    static func find(_ program: String) -> URL? {
+        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+            .map { URL(fileURLWithPath: String($0)).appending(path: program) }
+            .first { FileManager.default.isExecutableFile(atPath: $0.path) }
+    }
+
+    static func freePort() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isBound = withUnsafeMutablePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                bind(descriptor, address, length) == 0 && getsockname(descriptor, address, &length) == 0
+            }
+        }
+        guard isBound else { throw Failure("no free port") }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+}
+
+struct Failure: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// Waits until a condition holds, with a deadline.
+func eventually(
+    _ what: String, within limit: Duration = .seconds(20), _ condition: () async throws -> Bool
+) async throws {
+    let end = ContinuousClock.now + limit
+    while try await !condition() {
+        guard ContinuousClock.now < end else { throw Failure("not within \(limit): \(what)") }
+        try await Task.sleep(for: .milliseconds(10))
+    }
+}

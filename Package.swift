@@ -84,9 +84,8 @@ let package = Package(
         .target(
             name: "CloakroomGateway",
             dependencies: [
-                "Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "CloakroomOIDC", "CloakroomHummingbird",
-                configuration, hummingbird, httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore,
-                nioHTTP1, nioPosix, systemPackage,
+                "Cloakroom", "CloakroomRedis", "CloakroomOIDC", "CloakroomHummingbird", configuration, hummingbird,
+                httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore, nioHTTP1, nioPosix, systemPackage,
             ]),
         // A small OpenID provider for demo and tests; never in serve's path.
         .target(

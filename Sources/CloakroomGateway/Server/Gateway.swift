@@ -3,7 +3,6 @@ package import Cloakroom
 import CloakroomHummingbird
 import CloakroomOIDC
 import CloakroomRedis
-import CloakroomRedisClient
 import Hummingbird
 public import Logging
 import NIOCore

@@ -1,7 +1,6 @@
 import CloakroomHummingbird
 import CloakroomOIDC
 import CloakroomRedis
-import CloakroomRedisClient
 import Foundation
 
 extension GatewaySettings {
@@ -38,8 +37,8 @@ extension GatewaySettings {
             _ = try RedisURL(redisURL)
         } catch {
             throw .wrong(
-                "REDIS_URL", value: SettingsError.redactedURL(redisURL), because: error.reason,
-                expected: "redis://[user[:password]@]host[:port][/db], for example redis://redis:6379/0")
+                "REDIS_URL", value: SettingsError.redactedURL(redisURL), because: "\(error)",
+                expected: "a URL such as redis://redis:6379/0")
         }
         guard Self.isVisible(redisKeyPrefix, lengths: 1...128) else {
             throw .wrong(

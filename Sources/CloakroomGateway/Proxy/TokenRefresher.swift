@@ -103,8 +103,11 @@ final class TokenRefresher: Service {
     /// fails is asked again before the tokens are given up.
     private func persist(_ tokens: TokenSet, _ id: SessionID) async throws -> Session? {
         for delay in [Duration.milliseconds(100), .milliseconds(400), .seconds(1)] {
-            if let result = try? await storeCall({ try await self.store.refreshSession(id, tokens: tokens) }) {
-                return result
+            do {
+                return try await storeCall { try await store.refreshSession(id, tokens: tokens) }
+            } catch {
+                logger.warning(
+                    "New tokens could not be kept yet", metadata: ["session": "\(id.handle)", "error": "\(error)"])
             }
             try? await Task.sleep(for: delay)
         }

@@ -5,9 +5,10 @@ import Testing
 
 @Suite struct RequestTests {
     @Test(
-        "R11, R14: only local paths outside /auth are return addresses; anything else becomes /",
+        "R11, R14: only local paths that lead to no other login are return addresses; anything else becomes /",
         arguments: [
-            ("/", true), ("/auth/login", false), ("/auth?x", false), ("/authors", true), ("/a/b?c=d&e=%2F#f", true),
+            ("/", true), ("/auth/login?return_to=/auth/login", false),
+            ("/auth/callback#x", false), ("/auth/logout", false), ("/auth/me?x=1", true), ("/a/b?c=d&e=%2F#f", true),
             ("/a//b", true), ("/@host", true), ("/https://evil.example", true),
             ("", false), ("a", false), ("//evil.example", false), ("///evil.example", false),
             ("/\\evil.example", false),

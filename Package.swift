@@ -80,12 +80,12 @@ let package = Package(
             dependencies: ["Cloakroom", crypto, cryptoExtras, httpClient, logging, nioCore, nioHTTP1]),
         .target(
             name: "CloakroomHummingbird",
-            dependencies: ["Cloakroom", "CloakroomOIDC", crypto, hummingbird, httpTypes, logging]),
+            dependencies: ["Cloakroom", "CloakroomOIDC", crypto, hummingbird, httpTypes, logging, nioCore]),
         .target(
             name: "CloakroomGateway",
             dependencies: [
                 "Cloakroom", "CloakroomRedis", "CloakroomOIDC", "CloakroomHummingbird", configuration, hummingbird,
-                httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore,
+                httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore, nioHTTP1, nioPosix, systemPackage,
             ]),
         // A small OpenID provider for demo and tests; never in serve's path.
         .target(
@@ -115,12 +115,16 @@ let package = Package(
             ]),
         .testTarget(
             name: "CloakroomHummingbirdTests",
-            dependencies: ["Cloakroom", "CloakroomHummingbird", hummingbird, hummingbirdTesting, httpTypes]),
+            dependencies: [
+                "Cloakroom", "CloakroomHummingbird", "CloakroomOIDC", hummingbird, hummingbirdTesting, httpTypes,
+                logging, nioCore,
+            ]),
         .testTarget(
             name: "CloakroomGatewayTests",
             dependencies: [
-                "Cloakroom", "CloakroomGateway", "CloakroomOIDC", "DevIdentityProvider", configuration, hummingbird,
-                hummingbirdTesting, httpClient, httpTypes, logging, nioCore,
+                "Cloakroom", "CloakroomGateway", "CloakroomHummingbird", "CloakroomOIDC", "DevIdentityProvider",
+                configuration, hummingbird, hummingbirdTesting, httpClient, httpTypes, lifecycle, logging, nioCore,
+                nioHTTP1,
             ]),
         .testTarget(
             name: "DevIdentityProviderTests",

@@ -1,6 +1,77 @@
 import ArgumentParser
+import CloakroomGateway
+import Foundation
+import Logging
+import ServiceLifecycle
+import UnixSignals
 
 struct ServeCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "serve", abstract: "Run the gateway.")
-    func run() async throws {}
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Run the gateway.",
+        discussion: """
+            Every setting may stand in the environment (REDIS_URL), in a .env file (REDIS_URL=…) or here (--redis-url …); \
+            the last of these that names it wins. Whoever may list processes sees flags, so the client secret has none: \
+            give OIDC_CLIENT_SECRET in the environment or the file, and REDIS_URL too if it holds a password.
+
+            EXAMPLES
+              Sessions in memory, one process:
+                cloakroom serve --oidc-client-id web \\
+                  --oidc-issuer https://id.example.com/realms/main
+
+              Sessions in Redis, any number of replicas, an API behind it:
+                cloakroom serve --host 0.0.0.0 \\
+                  --redis-enabled true --redis-url redis://redis:6379/0 \\
+                  --public-url https://app.example.com \\
+                  --upstream-url http://api:8000
+
+              Settings from a file:
+                cloakroom serve --env-file /etc/cloakroom.env
+
+            EXIT CODES
+              0 stopped by a signal, 64 unknown flag, 69 can't listen, 78 wrong setting
+            """
+    )
+
+    @OptionGroup var options: SettingsOptions
+
+    func run() async throws {
+        let settings: GatewaySettings
+        do {
+            settings = try await GatewaySettings.load(flags: options.flags, environmentFile: options.envFile)
+        } catch {
+            throw exit("\(error)", .wrongSetting)
+        }
+        LoggingSystem.bootstrap { label in
+            LineLogHandler(label: label, level: settings.logLevel, format: settings.logFormat)
+        }
+        let logger = Logger(label: "cloakroom")
+        let gateway: Gateway
+        do {
+            gateway = try Gateway(settings: settings, logger: logger)
+        } catch let error as SettingsError {
+            throw exit("\(error)", .wrongSetting)
+        }
+        // A second signal ends the program at once.
+        let group = ServiceGroup(
+            configuration: .init(services: [gateway], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        do {
+            try await group.run()
+        } catch let error as GatewayError {
+            throw exit("\(error)", .unavailable)
+        }
+    }
+
+    /// Tells a failure in one line on standard error.
+    private func exit(_ line: String, _ code: ExitCode) -> ExitCode {
+        FileHandle.standardError.write(Data("cloakroom: \(line)\n".utf8))
+        return code
+    }
+}
+
+extension ExitCode {
+    /// `EX_UNAVAILABLE` of sysexits.
+    static let unavailable = ExitCode(69)
+    /// `EX_CONFIG` of sysexits.
+    static let wrongSetting = ExitCode(78)
 }

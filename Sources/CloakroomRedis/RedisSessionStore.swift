@@ -27,6 +27,8 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
     public init(configuration: RedisStoreConfiguration, policy: SessionPolicy = SessionPolicy(), logger: Logger) {
         var clientConfiguration = RedisClientConfiguration(url: configuration.url.address)
         clientConfiguration.commandTimeout = configuration.commandTimeout
+        // What can't be a session need not be held to find that out.
+        clientConfiguration.limits.bulkSize = PlainRecord.maximumSize
         self.client = RedisClient(configuration: clientConfiguration, logger: logger)
         self.keys = KeySchema(sessionPrefix: configuration.keyPrefix)
         self.policy = policy

@@ -104,6 +104,14 @@ public final class RedisClient: Sendable {
         eventLoop.execute { self.current.withLock { $0 }?.handler.value.drain() }
     }
 
+    /// How many requests were sent and have no reply yet.
+    package func inFlightCount() async -> Int {
+        let count = try? await eventLoop.submit { [self] in
+            current.withLock { $0 }?.handler.value.inFlightCount ?? 0
+        }.get()
+        return count ?? 0
+    }
+
     private func keepConnected() async {
         var backoff = Backoff()
         var generator = SystemRandomNumberGenerator()

@@ -2,6 +2,11 @@ import Foundation
 import Synchronization
 import Testing
 
+/// All tests with real servers, one after the other: on a machine of two cores, side by side they would take each other's
+/// time away and so run into limits that are about Redis.
+@Suite(.serialized, .enabled(if: RedisServer.isInstalled, "needs redis-server on the PATH"))
+enum Integration {}
+
 /// A real `redis-server` of a test's own, on a free port and in a scratch directory, ended with the test.
 final class RedisServer: Sendable {
     /// Whether this machine has one; where it has none the tests say that they were skipped.
@@ -41,16 +46,21 @@ final class RedisServer: Sendable {
         let process = Process()
         process.executableURL = Self.find("redis-server")
         process.arguments =
-            ["--bind", "127.0.0.1", "--port", "\(port)", "--dir", directory.path, "--save", "", "--appendfsync", "always"]
+            [
+                "--bind", "127.0.0.1", "--port", "\(port)", "--dir", directory.path, "--save", "", "--appendfsync",
+                "always",
+            ]
             + options
         let log = directory.appending(path: "log")
-        FileManager.default.createFile(atPath: log.path, contents: nil)
+        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         process.standardOutput = try FileHandle(forWritingTo: log)
         process.standardError = process.standardOutput
         try process.run()
         self.process.withLock { $0 = process }
         try await eventually("redis-server answers") {
-            guard process.isRunning else { throw Failure("redis-server ended: \((try? String(contentsOf: log, encoding: .utf8)) ?? "")") }
+            guard process.isRunning else {
+                throw Failure("redis-server ended: \((try? String(contentsOf: log, encoding: .utf8)) ?? "")")
+            }
             return (try? self.cli("PING")).map { $0 == "PONG" || $0.contains("NOAUTH") } ?? false
         }
     }
@@ -135,4 +145,11 @@ func eventually(
         guard ContinuousClock.now < end else { throw Failure("not within \(limit): \(what)") }
         try await Task.sleep(for: .milliseconds(10))
     }
+}
+
+/// Counts, from any task.
+final class Counter: Sendable {
+    private let count = Atomic<Int>(0)
+    var value: Int { count.load(ordering: .relaxed) }
+    func increment() { count.add(1, ordering: .relaxed) }
 }

@@ -54,9 +54,9 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
 
     /// Drops ended sessions every half minute until the service is asked to stop.
     public func run() async throws {
-        try await cancelWhenGracefulShutdown {
-            while !Task.isCancelled {
-                try await Task.sleep(for: .seconds(30))
+        await cancelWhenGracefulShutdown {
+            // Being asked to stop is no error.
+            while (try? await Task.sleep(for: .seconds(30))) != nil {
                 self.dropExpired()
             }
         }

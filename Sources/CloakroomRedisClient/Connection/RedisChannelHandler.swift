@@ -53,6 +53,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
+    var inFlightCount: Int { receiving.machine.inFlightCount }
+
     // MARK: Writing
 
     /// Fetches what waits in the queue and writes it with one flush.

@@ -1,0 +1,136 @@
+import AsyncHTTPClient
+package import Cloakroom
+import CloakroomHummingbird
+import CloakroomOIDC
+import CloakroomRedis
+import Hummingbird
+public import Logging
+import NIOCore
+import NIOPosix
+public import ServiceLifecycle
+
+/// What the gateway keeps sessions and logins under way in.
+package typealias GatewayStore = OneTimeRecordStore & Service & SessionStore
+
+/// The Backend-for-Frontend as a service: store, relying party, routes and server in one.
+///
+/// It starts whether or not Redis and the identity provider can be reached, says on `/readyz` what is missing, and serves
+/// users as soon as it can.
+public struct Gateway: Service {
+    private let settings: GatewaySettings
+    private let publicURL: PublicURL
+    private let logger: Logger
+    private let store: (any GatewayStore)?
+    private let onServerRunning: @Sendable (_ port: Int) async -> Void
+
+    /// Makes a gateway. Nothing is opened before ``run()``.
+    ///
+    /// - Parameters:
+    ///   - settings: what to do.
+    ///   - logger: where to log; its level is left as it is.
+    ///   - replicaName: shown on the pages and in a response field, so that one can tell which replica answered; instead of
+    ///     ``GatewaySettings/replicaName``.
+    ///   - onServerRunning: called with the port once the gateway listens.
+    /// - Throws: ``SettingsError`` when the settings are wrong.
+    public init(
+        settings: GatewaySettings, logger: Logger, replicaName: String? = nil,
+        onServerRunning: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
+    ) throws {
+        try self.init(
+            settings: settings, logger: logger, replicaName: replicaName, store: nil, onServerRunning: onServerRunning)
+    }
+
+    /// Makes a gateway over a store of the caller's, instead of the one that the settings name.
+    package init(
+        settings: GatewaySettings, logger: Logger, replicaName: String? = nil, store: (any GatewayStore)?,
+        onServerRunning: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
+    ) throws {
+        var settings = settings
+        settings.replicaName = replicaName ?? settings.replicaName
+        try settings.validate()
+        guard let publicURL = PublicURL(settings.effectivePublicURL) else {
+            throw SettingsError.missing("PUBLIC_URL", expected: "the URL that browsers reach the gateway at")
+        }
+        self.settings = settings
+        self.publicURL = publicURL
+        self.logger = logger
+        self.store = store
+        self.onServerRunning = onServerRunning
+    }
+
+    /// Serves until the task is cancelled or shut down gracefully; requests under way are then answered first.
+    ///
+    /// - Throws: ``GatewayError`` when it can't listen.
+    public func run() async throws {
+        let group = MultiThreadedEventLoopGroup.singleton
+        let provider = HTTPClient(eventLoopGroup: group, configuration: RelyingParty.httpClientConfiguration())
+        let upstream = HTTPClient(eventLoopGroup: group, configuration: Self.upstreamConfiguration)
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await serve(provider: provider, upstream: upstream))
+        } catch {
+            result = .failure(error)
+        }
+        try? await upstream.shutdown()
+        try? await provider.shutdown()
+        try result.get()
+    }
+
+    private func serve(provider: HTTPClient, upstream: HTTPClient) async throws {
+        let store = try self.store ?? makeStore()
+        let relyingParty = RelyingParty(
+            configuration: OIDCConfiguration(
+                issuer: settings.oidcIssuer, clientID: settings.oidcClientID,
+                clientSecret: settings.oidcClientSecret, clientAuthentication: settings.oidcClientAuth,
+                scopes: settings.oidcScopes, redirectURI: "\(publicURL.origin)/auth/callback",
+                postLogoutRedirectURI: "\(publicURL.origin)/", discoveryURL: settings.oidcDiscoveryURL),
+            httpClient: provider, logger: logger)
+        let refresher = TokenRefresher(store: store, relyingParty: relyingParty, logger: logger)
+        let router = try GatewayRouter(
+            settings: settings, publicURL: publicURL, store: store, relyingParty: relyingParty, client: upstream,
+            refresher: refresher
+        ).build()
+        let application = Application(
+            router: router,
+            server: .http1(
+                configuration: .init(
+                    idleTimeout: .seconds(75),
+                    httpDecoderConfiguration: .init(maxHeaderFieldSize: 32_768, maxHeaderListSize: 65_536))),
+            configuration: .init(address: .hostname(settings.host, port: settings.port)),
+            // What comes last stops first: the server, then the refreshes, and the store when nobody needs it any more.
+            services: [store, refresher, ProviderWarmUp(relyingParty: relyingParty, logger: logger)],
+            onServerRunning: { [onServerRunning] channel in
+                await onServerRunning(channel.localAddress?.port ?? 0)
+            },
+            logger: logger)
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            let reason = error.errnoCode == EADDRINUSE ? "the address is in use" : "\(error)"
+            throw GatewayError.cannotListen(host: settings.host, port: settings.port, reason: reason)
+        }
+    }
+
+    private func makeStore() throws -> any GatewayStore {
+        let policy = SessionPolicy(
+            absoluteLifetime: settings.sessionTimeout, idleTimeout: settings.sessionIdleTimeout)
+        guard settings.redisEnabled else {
+            logger.info("Using InMemorySessionStore")
+            return InMemorySessionStore(policy: policy, logger: logger)
+        }
+        let url = try RedisURL(settings.redisURL)
+        logger.info("Using RedisSessionStore (url=\(url))")
+        return RedisSessionStore(
+            configuration: .init(url: url, keyPrefix: settings.redisKeyPrefix), policy: policy, logger: logger)
+    }
+
+    /// Redirects are never followed: they are the browser's business, and the token is for the upstream alone.
+    private static var upstreamConfiguration: HTTPClient.Configuration {
+        var configuration = HTTPClient.Configuration(
+            redirectConfiguration: .disallow,
+            timeout: .init(connect: .seconds(5), read: .seconds(300)))
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 128
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return configuration
+    }
+}

@@ -1,0 +1,38 @@
+import AsyncHTTPClient
+import Cloakroom
+import CloakroomHummingbird
+import CloakroomOIDC
+import Hummingbird
+
+/// Puts the gateway's routes together.
+struct GatewayRouter {
+    let settings: GatewaySettings
+    let publicURL: PublicURL
+    let store: any GatewayStore
+    let relyingParty: RelyingParty
+    let client: HTTPClient
+    let refresher: TokenRefresher
+
+    func build() throws -> Router<GatewayContext> {
+        let pages = try Pages(
+            providerName: settings.oidcProviderName, replicaName: settings.replicaName,
+            hasUpstream: settings.upstreamURL != nil)
+        let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
+        router.addMiddleware {
+            AccessLogMiddleware(replicaName: settings.replicaName)
+            SecurityHeadersMiddleware(publicURL: publicURL)
+            FailureMiddleware(pages: pages)
+            SessionMiddleware(store: store, publicURL: publicURL)
+        }
+        HealthRoutes(store: store, storeName: settings.redisEnabled ? "redis" : "memory").add(to: router)
+        PageRoutes(pages: pages).add(to: router)
+        AuthRoutes(
+            store: store, records: store, relyingParty: relyingParty, publicURL: publicURL, pages: pages
+        ).add(to: router)
+        if let upstreamURL = settings.upstreamURL {
+            ProxyRoutes(upstreamURL: upstreamURL, publicURL: publicURL, client: client, refresher: refresher)
+                .add(to: router)
+        }
+        return router
+    }
+}

@@ -1,0 +1,72 @@
+public import CloakroomOIDC
+public import Logging
+
+/// The settings of the gateway.
+///
+/// Each stands under a name in the environment (in parentheses below), in a `.env` file and, in lower case with dashes, as
+/// a command-line flag. ``load(flags:environment:environmentFile:)`` reads them.
+public struct GatewaySettings: Sendable {
+    /// How log lines look.
+    public enum LogFormat: String, Sendable, CaseIterable {
+        /// For people.
+        case text
+        /// One JSON object a line, for log collectors.
+        case json
+    }
+
+    /// The address to listen on (`HOST`).
+    public var host = "127.0.0.1"
+    /// The port to listen on (`PORT`); 0 for any that is free.
+    public var port = 8020
+    /// Where browsers reach the gateway (`PUBLIC_URL`); `http://localhost:PORT` when absent.
+    public var publicURL: String?
+    /// The API behind `/api` (`UPSTREAM_URL`); without it, `/api` answers 404.
+    public var upstreamURL: String?
+
+    /// Whether sessions are in Redis rather than in memory (`REDIS_ENABLED`).
+    public var redisEnabled = false
+    /// Where Redis is (`REDIS_URL`). May hold a password.
+    public var redisURL = "redis://redis:6379/0"
+    /// What the keys of sessions begin with (`REDIS_KEY_PREFIX`).
+    public var redisKeyPrefix = "session:"
+
+    /// How long a session lives at most (`SESSION_TIMEOUT`).
+    public var sessionTimeout: Duration = .seconds(8 * 60 * 60)
+    /// How long a session may go unused (`SESSION_IDLE_TIMEOUT`); `nil` for no such limit.
+    public var sessionIdleTimeout: Duration?
+
+    /// The identity provider (`OIDC_ISSUER`), exactly as it names itself.
+    public var oidcIssuer = ""
+    /// Our name at the provider (`OIDC_CLIENT_ID`).
+    public var oidcClientID = ""
+    /// Our secret at the provider (`OIDC_CLIENT_SECRET`); `nil` for a public client.
+    public var oidcClientSecret: String?
+    /// How we show it (`OIDC_CLIENT_AUTH`); `nil` for `basic` when there is a secret and `none` when there is not.
+    public var oidcClientAuth: OIDCConfiguration.ClientAuthentication?
+    /// What to ask the provider for (`OIDC_SCOPES`).
+    public var oidcScopes = ["openid", "profile", "email"]
+    /// What the login button calls the provider (`OIDC_PROVIDER_NAME`).
+    public var oidcProviderName = "Keycloak"
+    /// Where to fetch the provider's metadata if not below the issuer (`OIDC_DISCOVERY_URL`).
+    public var oidcDiscoveryURL: String?
+
+    /// The least that is logged (`LOG_LEVEL`).
+    public var logLevel: Logger.Level = .info
+    /// How log lines look (`LOG_FORMAT`).
+    public var logFormat: LogFormat = .text
+    /// A name of this replica for pages and the `X-Cloakroom-Replica` field (`CLOAKROOM_REPLICA_NAME`).
+    public var replicaName: String?
+
+    /// The defaults; the provider's three settings must still be filled in.
+    public init() {}
+
+    /// ``publicURL``, or what stands for it when it is absent.
+    public var effectivePublicURL: String { publicURL ?? "http://localhost:\(port)" }
+}
+
+extension GatewaySettings: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Where the gateway listens; no setting that might be secret.
+    public var description: String { "GatewaySettings(host: \(host), port: \(port))" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: ["host": host, "port": port]) }
+}

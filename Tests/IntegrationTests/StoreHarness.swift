@@ -1,0 +1,39 @@
+import Cloakroom
+import CloakroomRedis
+import Logging
+
+let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+/// Runs `count` stores on one server, as so many replicas, and ends them afterwards.
+func withStores<Result: Sendable>(
+    _ count: Int = 1, on server: RedisServer, url: String? = nil, prefix: String = "session:",
+    policy: SessionPolicy = SessionPolicy(), timeout: Duration = .seconds(5), logger: Logger = silent,
+    _ body: @Sendable ([RedisSessionStore]) async throws -> Result
+) async throws -> Result {
+    let url = try RedisURL(url ?? server.url)
+    let stores = (0..<count).map { _ in
+        RedisSessionStore(
+            configuration: RedisStoreConfiguration(url: url, keyPrefix: prefix, commandTimeout: timeout),
+            policy: policy,
+            logger: logger)
+    }
+    return try await withThrowingTaskGroup(of: Void.self) { group in
+        for store in stores { group.addTask { try await store.run() } }
+        let result = try await body(stores)
+        group.cancelAll()
+        return result
+    }
+}
+
+extension TokenSet {
+    static func sample(_ name: String = "first") -> TokenSet {
+        TokenSet(
+            accessToken: "access-\(name)", refreshToken: "refresh-\(name)", idToken: "id-\(name)", expiresIn: 300,
+            refreshExpiresIn: 1800)
+    }
+}
+
+extension UserInfo {
+    static let jane = UserInfo(
+        subject: "248289761001", email: "jane@example.com", name: "Jane Doe", preferredUsername: "jane")
+}

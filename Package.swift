@@ -85,7 +85,8 @@ let package = Package(
             name: "CloakroomGateway",
             dependencies: [
                 "Cloakroom", "CloakroomRedis", "CloakroomOIDC", "CloakroomHummingbird", configuration, hummingbird,
-                httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore, nioHTTP1, nioPosix, systemPackage,
+                httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore, nioHTTP1, nioPosix,
+                systemPackage,
             ]),
         // A small OpenID provider for demo and tests; never in serve's path.
         .target(
@@ -129,7 +130,8 @@ let package = Package(
         .testTarget(
             name: "DevIdentityProviderTests",
             dependencies: [
-                "DevIdentityProvider", crypto, hummingbird, hummingbirdTesting, httpClient, httpTypes, jwtKit, lifecycle,
+                "DevIdentityProvider", crypto, hummingbird, hummingbirdTesting, httpClient, httpTypes, jwtKit,
+                lifecycle,
                 logging, nioCore, nioHTTP1,
             ]),
         .testTarget(

@@ -43,7 +43,7 @@ public final class RedisClient: Sendable {
     ///
     /// - Returns: the reply, which is not an error.
     /// - Throws: ``RedisServerError`` that Redis answered; ``RedisClientError``; `CancellationError`.
-    public func send(_ command: RedisCommand) async throws -> RESPValue {
+    nonisolated(nonsending) public func send(_ command: RedisCommand) async throws -> RESPValue {
         let request = RedisRequest(.one(command), deadline: .now() + timeout)
         let reply = try await withTaskCancellationHandler {
             try await withUnsafeThrowingContinuation { continuation in
@@ -60,7 +60,7 @@ public final class RedisClient: Sendable {
     ///
     /// - Returns: a reply for each, errors included.
     /// - Throws: ``RedisClientError``; `CancellationError`.
-    public func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
+    nonisolated(nonsending) public func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
         guard !commands.isEmpty else { return [] }
         let request = RedisRequest(.many(commands), deadline: .now() + timeout)
         return try await withTaskCancellationHandler {

@@ -59,12 +59,14 @@ private final class HostileServer {
 
 extension Integration {
     @Suite struct HostileServerTests {
-        private func answer(to bytes: String, repeats: Int = 1) async throws -> (
+        private func answer(
+            to bytes: String, repeats: Int = 1, within timeout: Duration = .seconds(15)
+        ) async throws -> (
             error: RedisClientError?, connections: Int
         ) {
             let server = try await HostileServer(answering: Array(bytes.utf8), repeats: repeats)
             var configuration = RedisClientConfiguration(url: try RedisURL(server.url))
-            configuration.commandTimeout = .seconds(15)
+            configuration.commandTimeout = timeout
             let client = RedisClient(configuration: configuration, logger: silent)
             let error: RedisClientError? = await withTaskGroup(of: Void.self) { group in
                 group.addTask { await client.run() }
@@ -105,7 +107,8 @@ extension Integration {
             #expect(line.error?.code == .connectionLost)
             let array = try await answer(to: "*1000000\r\n" + String(repeating: ":1\r\n", count: 10_000), repeats: 200)
             #expect(array.error != nil)
-            let pushes = try await answer(to: String(repeating: ">2\r\n+a\r\n+b\r\n", count: 50_000), repeats: 50)
+            let pushes = try await answer(
+                to: String(repeating: ">2\r\n+a\r\n+b\r\n", count: 50_000), repeats: 50, within: .seconds(2))
             #expect(pushes.error?.code == .timeout || pushes.error?.code == .connectionLost)
             #expect(residentMegabytes() - before < 300)
         }

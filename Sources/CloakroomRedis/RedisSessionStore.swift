@@ -82,7 +82,11 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
     }
 
     public func ping() async throws {
-        _ = try await call { try await self.client.send(.ping) }
+        do {
+            try await client.ping()
+        } catch {
+            throw RedisFailure.storeError(error)
+        }
     }
 
     // MARK: One-time records

@@ -1,57 +1,36 @@
 public import Logging
-import NIOCore
 import NIOPosix
-import Synchronization
 
-/// A client for one Redis server over one multiplexed connection.
+/// A client for one Redis server over a few multiplexed connections.
 ///
-/// All callers share the connection: commands of concurrent tasks are written together, and replies come in order. A
+/// All callers share the connections: commands of concurrent tasks are written together, and replies come in order. A
 /// caller that is cancelled or runs out of time leaves without harm to the others. A lost connection is made anew, with
 /// backoff and jitter; commands that are idempotent are then sent once more.
 ///
-/// ``run()`` keeps the connection and must run for as long as the client is used.
+/// The commands of one task take the same connection, and so keep their order.
+///
+/// ``run()`` keeps the connections and must run for as long as the client is used.
 public final class RedisClient: Sendable {
-    private let configuration: RedisClientConfiguration
-    private let logger: Logger
-    private let eventLoop: any EventLoop
-    private let queue: RequestQueue
-    private let timeout: TimeAmount
-    private let current = Mutex<Connection?>(nil)
-    /// The wait between two attempts to connect, if there is one now.
-    private let pause = Mutex<EventLoopPromise<Void>?>(nil)
-
-    /// A connection as other threads see it.
-    private struct Connection: Sendable {
-        let channel: any Channel
-        let handler: NIOLoopBound<RedisChannelHandler>
-    }
+    private let connections: [MultiplexedConnection]
 
     /// Makes a client; nothing is connected before ``run()``.
     ///
     /// - Parameter logger: gets connection events, never a command, a reply or a password.
     public init(configuration: RedisClientConfiguration, logger: Logger) {
-        self.configuration = configuration
-        self.logger = logger
-        self.eventLoop = MultiThreadedEventLoopGroup.singleton.next()
-        self.timeout = TimeAmount(configuration.commandTimeout)
-        self.queue = RequestQueue(maximumCount: configuration.maximumWaitingRequests, patience: timeout)
+        let count = max(1, configuration.connections)
+        let status = ConnectionStatus(total: count, url: configuration.url, logger: logger)
+        self.connections = (0..<count).map { _ in
+            MultiplexedConnection(
+                configuration: configuration, status: status, eventLoop: MultiThreadedEventLoopGroup.singleton.next())
+        }
     }
-
-    // MARK: Commands
 
     /// Sends one command.
     ///
     /// - Returns: the reply, which is not an error.
     /// - Throws: ``RedisServerError`` that Redis answered; ``RedisClientError``; `CancellationError`.
-    nonisolated(nonsending) public func send(_ command: RedisCommand) async throws -> RESPValue {
-        let request = RedisRequest(.one(command), deadline: .now() + timeout)
-        let reply = try await withTaskCancellationHandler {
-            try await withUnsafeThrowingContinuation { continuation in
-                submit(request, .one(continuation))
-            }
-        } onCancel: {
-            request.fail(CancellationError())
-        }
+    public func send(_ command: RedisCommand) async throws -> RESPValue {
+        let reply = try await connection().send(command)
         if case .error(let error) = reply { throw error }
         return reply
     }
@@ -60,201 +39,46 @@ public final class RedisClient: Sendable {
     ///
     /// - Returns: a reply for each, errors included.
     /// - Throws: ``RedisClientError``; `CancellationError`.
-    nonisolated(nonsending) public func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
-        guard !commands.isEmpty else { return [] }
-        let request = RedisRequest(.many(commands), deadline: .now() + timeout)
-        return try await withTaskCancellationHandler {
-            try await withUnsafeThrowingContinuation { continuation in
-                submit(request, .many(continuation))
+    public func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
+        commands.isEmpty ? [] : try await connection().send(pipeline: commands)
+    }
+
+    /// A round trip over every connection.
+    ///
+    /// - Throws: as ``send(_:)``, when one of them fails.
+    public func ping() async throws {
+        try await withThrowingTaskGroup(of: RESPValue.self) { group in
+            for connection in connections { group.addTask { try await connection.send(.ping) } }
+            for try await reply in group {
+                if case .error(let error) = reply { throw error }
             }
-        } onCancel: {
-            request.fail(CancellationError())
         }
     }
 
-    private func submit(_ request: RedisRequest, _ waiter: RedisRequest.Waiter) {
-        guard request.begin(waiter) else { return }
-        switch queue.enqueue(request) {
-        case .none: break
-        case .fail(let error): request.fail(error)
-        case .wakeConnection:
-            eventLoop.execute { self.current.withLock { $0 }?.handler.value.writeQueued() }
-        }
-    }
-
-    // MARK: Life
-
-    /// Connects, and connects again whenever the connection is lost, until ``shutDown()`` or cancellation.
+    /// Connects, and connects again whenever a connection is lost, until ``shutDown()`` or cancellation.
     public func run() async {
-        let tick = startTicking()
-        defer { tick.cancel() }
-        await withTaskCancellationHandler {
-            await keepConnected()
-        } onCancel: {
-            shutDown()
-            current.withLock { $0 }?.channel.close(promise: nil)
+        await withTaskGroup(of: Void.self) { group in
+            for connection in connections { group.addTask { await connection.run() } }
         }
-        fail(queue.takeAll(), RedisClientError(.shutDown, reason: "the Redis client was shut down"))
     }
 
     /// Refuses further commands, waits for the replies to those that were given, and ends ``run()``.
     public func shutDown() {
-        queue.shutDown()
-        pause.withLock { $0 }?.succeed()
-        eventLoop.execute { self.current.withLock { $0 }?.handler.value.drain() }
+        for connection in connections { connection.shutDown() }
     }
 
     /// How many requests were sent and have no reply yet.
     package func inFlightCount() async -> Int {
-        let count = try? await eventLoop.submit { [self] in
-            current.withLock { $0 }?.handler.value.inFlightCount ?? 0
-        }.get()
-        return count ?? 0
+        var count = 0
+        for connection in connections { count += await connection.inFlightCount() }
+        return count
     }
 
-    private func keepConnected() async {
-        var backoff = Backoff()
-        var generator = SystemRandomNumberGenerator()
-        var lastReason: String?
-        while !queue.isShutDown {
-            let error: RedisClientError
-            do {
-                let connection = try await connect()
-                backoff.reset()
-                lastReason = nil
-                error = await serve(connection)
-                if queue.isShutDown { break }
-                logger.warning("Redis connection lost", metadata: ["reason": "\(error.reason)"])
-            } catch let failure {
-                error =
-                    failure as? RedisClientError
-                    ?? RedisClientError(.notConnected, reason: ConnectionFailure.describe(failure))
-                logger.log(
-                    level: error.reason == lastReason ? .debug : .warning, "Redis connection failed, will try again",
-                    metadata: ["reason": "\(error.reason)"])
-                lastReason = error.reason
-            }
-            if !queue.disconnected(error, retrying: []) { break }
-            await wait(for: backoff.delay(using: &generator))
-        }
-    }
-
-    private func connect() async throws -> Connection {
-        let timeout = TimeAmount(configuration.connectTimeout)
-        let (queue, limits) = (queue, configuration.limits)
-        let connection = try await ClientBootstrap(group: eventLoop)
-            .connectTimeout(timeout)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(
-                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16_384, maximum: 65_536)
-            )
-            .connect(host: configuration.url.host, port: configuration.url.port) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let handler = RedisChannelHandler(queue: queue, limits: limits)
-                    try channel.pipeline.syncOperations.addHandler(handler)
-                    return Connection(channel: channel, handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
-                }
-            }
-        do {
-            try await handshake(connection, deadline: .now() + timeout)
-            return connection
-        } catch {
-            try? await connection.channel.close()
-            throw error
-        }
-    }
-
-    private func handshake(_ connection: Connection, deadline: NIODeadline) async throws {
-        let url = configuration.url
-        var commands: [RedisCommand] = [
-            .hello(user: url.user, password: url.password, clientName: configuration.clientName)
-        ]
-        if url.database != 0 { commands.append(.select(url.database)) }
-        let required = commands.count
-        commands.append(.setInfo("LIB-NAME", "cloakroom"))
-        let request = RedisRequest(.many(commands), deadline: deadline)
-        // The channel is not the current connection yet, so the tick does not see it.
-        let expiry = eventLoop.scheduleTask(deadline: deadline) {
-            request.fail(RedisClientError(.timeout, reason: "Redis did not answer the handshake in time"))
-        }
-        connection.channel.closeFuture.whenComplete { _ in
-            request.fail(
-                connection.handler.value.closeError
-                    ?? RedisClientError(.connectionLost, reason: "Redis closed the connection during the handshake"))
-        }
-        defer { expiry.cancel() }
-        let replies: [RESPValue] = try await withTaskCancellationHandler {
-            try await withUnsafeThrowingContinuation { continuation in
-                guard request.begin(.many(continuation)) else { return }
-                eventLoop.execute { connection.handler.value.write([request]) }
-            }
-        } onCancel: {
-            request.fail(CancellationError())
-        }
-        for case .error(let error) in replies.prefix(required) {
-            throw RedisClientError(.handshakeRefused, reason: error.description)
-        }
-    }
-
-    /// Lets callers use the connection until it ends.
-    ///
-    /// - Returns: why it ended.
-    private func serve(_ connection: Connection) async -> RedisClientError {
-        current.withLock { $0 = connection }
-        if queue.connected() {
-            logger.info("Redis connection successful", metadata: ["url": "\(configuration.url)"])
-            eventLoop.execute { connection.handler.value.writeQueued() }
-        } else {
-            connection.channel.close(promise: nil)
-        }
-        try? await connection.channel.closeFuture.get()
-        let error = try? await eventLoop.submit { [self] in
-            current.withLock { $0 = nil }
-            return end(connection)
-        }.get()
-        return error ?? RedisClientError(.connectionLost, reason: "the connection was lost")
-    }
-
-    /// Sorts out what the lost connection owed. On the event loop.
-    private func end(_ connection: Connection) -> RedisClientError {
-        let handler = connection.handler.value
-        let error = handler.closeError ?? RedisClientError(.connectionLost, reason: "Redis closed the connection")
-        let now = NIODeadline.now()
-        var retrying: [RedisRequest] = []
-        var lost: [RedisRequest] = []
-        for request in handler.takeUnanswered() {
-            if request.claimRetry(now: now) { retrying.append(request) } else { lost.append(request) }
-        }
-        let reported = RedisClientError(.connectionLost, reason: error.reason)
-        fail(lost, reported)
-        if !queue.disconnected(error, retrying: retrying) { fail(retrying, reported) }
-        return error
-    }
-
-    private func fail(_ requests: [RedisRequest], _ error: RedisClientError) {
-        for request in requests { request.fail(error) }
-    }
-
-    // MARK: Time
-
-    private func startTicking() -> RepeatedTask {
-        let interval = TimeAmount.nanoseconds(min(max(timeout.nanoseconds / 8, 5_000_000), 100_000_000))
-        return eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in
-            let now = NIODeadline.now()
-            current.withLock { $0 }?.handler.value.expire(now: now, stallLimit: timeout)
-            let (overdue, error) = queue.takeOverdue(now: now)
-            fail(overdue, error)
-        }
-    }
-
-    /// Waits, but not beyond the shutdown.
-    private func wait(for delay: Duration) async {
-        let promise = eventLoop.makePromise(of: Void.self)
-        pause.withLock { $0 = promise }
-        let timer = eventLoop.scheduleTask(in: TimeAmount(delay)) { promise.succeed() }
-        // A shutdown that came before the promise was there to see.
-        if queue.isShutDown { promise.succeed() }
-        try? await promise.futureResult.get()
-        timer.cancel()
+    /// A task keeps to one connection: so its commands keep their order, and tasks that work in step with one connection
+    /// leave the server to those of the other meanwhile.
+    private func connection() -> MultiplexedConnection {
+        guard connections.count > 1 else { return connections[0] }
+        let task = withUnsafeCurrentTask { $0?.hashValue ?? 0 }
+        return connections[Int(UInt(bitPattern: task) % UInt(connections.count))]
     }
 }

@@ -2,6 +2,9 @@
 public struct RedisClientConfiguration: Sendable {
     /// The server.
     public var url: RedisURL
+    /// How many connections share the load; at least one. With two, the server works on the commands of one while the
+    /// client works on the replies of the other.
+    public var connections = 2
     /// How long a command waits for its reply, from the call on, a wait for a connection included.
     public var commandTimeout: Duration = .seconds(2)
     /// How long an attempt to connect may take, handshake included.

@@ -6,7 +6,7 @@ struct Main {
     static func main() async throws {
         guard CommandLine.arguments.count >= 2 else {
             FileHandle.standardError.write(
-                Data("usage: cloakroom-bench REDIS_URL [client|memory|store|profile …]\n".utf8))
+                Data("usage: cloakroom-bench REDIS_URL [client|memory|store|profile-CONNECTIONS …]\n".utf8))
             exit(64)
         }
         let url = CommandLine.arguments[1]
@@ -15,7 +15,9 @@ struct Main {
         if parts.contains("client") {
             try await RedisClientBenchmark(url: url, benchmarkProgram: RedisBenchmarkProgram()).run()
         }
-        if parts.contains("profile") { try await RedisClientBenchmark.load(url: url) }
+        for count in 1...4 where parts.contains("profile-\(count)") {
+            try await RedisClientBenchmark.load(url: url, connections: count)
+        }
         if parts.contains("memory") { try await StoreBenchmark().runInMemory() }
         if parts.contains("store") { try await StoreBenchmark().runRedis(url: url) }
     }

@@ -22,16 +22,19 @@ struct RedisClientBenchmark {
     }
 
     /// GET at 64 tasks for ten seconds and nothing else, for a profiler to look at.
-    static func load(url: String) async throws {
+    static func load(url: String, connections: Int) async throws {
+        var configuration = RedisClientConfiguration(url: try RedisURL(url))
+        configuration.connections = connections
         let client = RedisClient(
-            configuration: RedisClientConfiguration(url: try RedisURL(url)),
+            configuration: configuration,
             logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await client.run() }
             let value = ByteBuffer(repeating: UInt8(ascii: "x"), count: 2048)
-            _ = try await client.send(.set("bench:client:0", .buffer(value), milliseconds: 600_000))
-            let measured = try await rate(tasks: 64, rounds: 3, seconds: 0.5) { _ in
-                try await get(client, "bench:client:0", value)
+            let keys = (0..<keyCount).map { "bench:client:\($0)" }
+            for key in keys { _ = try await client.send(.set(key, .buffer(value), milliseconds: 600_000)) }
+            let measured = try await rate(tasks: 64, rounds: 3, seconds: 0.5) { number in
+                try await get(client, keys[abs(number) % keyCount], value)
             }
             print("GET at 64 tasks: \(measured.perSecond)")
             client.shutDown()

@@ -1,0 +1,235 @@
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// One connection to one server, shared by many callers, and made anew whenever it is lost.
+final class MultiplexedConnection: Sendable {
+    private let configuration: RedisClientConfiguration
+    private let status: ConnectionStatus
+    private let eventLoop: any EventLoop
+    private let queue: RequestQueue
+    private let timeout: TimeAmount
+    private let current = Mutex<Connection?>(nil)
+    /// The wait between two attempts to connect, if there is one now.
+    private let pause = Mutex<EventLoopPromise<Void>?>(nil)
+
+    /// A connection as other threads see it.
+    private struct Connection: Sendable {
+        let channel: any Channel
+        let handler: NIOLoopBound<RedisChannelHandler>
+    }
+
+    /// Nothing is connected before ``run()``.
+    init(configuration: RedisClientConfiguration, status: ConnectionStatus, eventLoop: any EventLoop) {
+        self.configuration = configuration
+        self.status = status
+        self.eventLoop = eventLoop
+        self.timeout = TimeAmount(configuration.commandTimeout)
+        self.queue = RequestQueue(maximumCount: configuration.maximumWaitingRequests, patience: timeout)
+    }
+
+    // MARK: Requests
+
+    func send(_ command: RedisCommand) async throws -> RESPValue {
+        let request = RedisRequest(.one(command), deadline: .now() + timeout)
+        return try await withTaskCancellationHandler {
+            try await withUnsafeThrowingContinuation { continuation in
+                submit(request, .one(continuation))
+            }
+        } onCancel: {
+            request.fail(CancellationError())
+        }
+    }
+
+    func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
+        let request = RedisRequest(.many(commands), deadline: .now() + timeout)
+        return try await withTaskCancellationHandler {
+            try await withUnsafeThrowingContinuation { continuation in
+                submit(request, .many(continuation))
+            }
+        } onCancel: {
+            request.fail(CancellationError())
+        }
+    }
+
+    private func submit(_ request: RedisRequest, _ waiter: RedisRequest.Waiter) {
+        guard request.begin(waiter) else { return }
+        switch queue.enqueue(request) {
+        case .none: break
+        case .fail(let error): request.fail(error)
+        case .wakeConnection:
+            eventLoop.execute { self.current.withLock { $0 }?.handler.value.writeQueued() }
+        }
+    }
+
+    // MARK: Life
+
+    /// Connects, and connects again whenever the connection is lost, until ``shutDown()`` or cancellation.
+    func run() async {
+        let tick = startTicking()
+        defer { tick.cancel() }
+        await withTaskCancellationHandler {
+            await keepConnected()
+        } onCancel: {
+            shutDown()
+            current.withLock { $0 }?.channel.close(promise: nil)
+        }
+        fail(queue.takeAll(), RedisClientError(.shutDown, reason: "the Redis client was shut down"))
+    }
+
+    /// Refuses further commands, waits for the replies to those that were given, and ends ``run()``.
+    func shutDown() {
+        queue.shutDown()
+        pause.withLock { $0 }?.succeed()
+        eventLoop.execute { self.current.withLock { $0 }?.handler.value.drain() }
+    }
+
+    /// How many requests were sent and have no reply yet.
+    func inFlightCount() async -> Int {
+        let count = try? await eventLoop.submit { [self] in
+            current.withLock { $0 }?.handler.value.inFlightCount ?? 0
+        }.get()
+        return count ?? 0
+    }
+
+    private func keepConnected() async {
+        var backoff = Backoff()
+        var generator = SystemRandomNumberGenerator()
+        while !queue.isShutDown {
+            let error: RedisClientError
+            do {
+                let connection = try await connect()
+                backoff.reset()
+                error = await serve(connection)
+                if queue.isShutDown { break }
+                status.lost(error.reason)
+            } catch let failure {
+                error =
+                    failure as? RedisClientError
+                    ?? RedisClientError(.notConnected, reason: ConnectionFailure.describe(failure))
+                status.failed(error.reason)
+            }
+            if !queue.disconnected(error, retrying: []) { break }
+            await wait(for: backoff.delay(using: &generator))
+        }
+    }
+
+    private func connect() async throws -> Connection {
+        let timeout = TimeAmount(configuration.connectTimeout)
+        let (queue, limits) = (queue, configuration.limits)
+        let connection = try await ClientBootstrap(group: eventLoop)
+            .connectTimeout(timeout)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(
+                .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16_384, maximum: 65_536)
+            )
+            .connect(host: configuration.url.host, port: configuration.url.port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let handler = RedisChannelHandler(queue: queue, limits: limits)
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                    return Connection(channel: channel, handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
+                }
+            }
+        do {
+            try await handshake(connection, deadline: .now() + timeout)
+            return connection
+        } catch {
+            try? await connection.channel.close()
+            throw error
+        }
+    }
+
+    private func handshake(_ connection: Connection, deadline: NIODeadline) async throws {
+        let url = configuration.url
+        var commands: [RedisCommand] = [
+            .hello(user: url.user, password: url.password, clientName: configuration.clientName)
+        ]
+        if url.database != 0 { commands.append(.select(url.database)) }
+        let required = commands.count
+        commands.append(.setInfo("LIB-NAME", "cloakroom"))
+        let request = RedisRequest(.many(commands), deadline: deadline)
+        // The channel is not the current connection yet, so the tick does not see it.
+        let expiry = eventLoop.scheduleTask(deadline: deadline) {
+            request.fail(RedisClientError(.timeout, reason: "Redis did not answer the handshake in time"))
+        }
+        connection.channel.closeFuture.whenComplete { _ in
+            request.fail(
+                connection.handler.value.closeError
+                    ?? RedisClientError(.connectionLost, reason: "Redis closed the connection during the handshake"))
+        }
+        defer { expiry.cancel() }
+        let replies: [RESPValue] = try await withTaskCancellationHandler {
+            try await withUnsafeThrowingContinuation { continuation in
+                guard request.begin(.many(continuation)) else { return }
+                eventLoop.execute { connection.handler.value.write([request]) }
+            }
+        } onCancel: {
+            request.fail(CancellationError())
+        }
+        for case .error(let error) in replies.prefix(required) {
+            throw RedisClientError(.handshakeRefused, reason: error.description)
+        }
+    }
+
+    /// Lets callers use the connection until it ends.
+    ///
+    /// - Returns: why it ended.
+    private func serve(_ connection: Connection) async -> RedisClientError {
+        current.withLock { $0 = connection }
+        if queue.connected() {
+            status.connected()
+            eventLoop.execute { connection.handler.value.writeQueued() }
+        } else {
+            connection.channel.close(promise: nil)
+        }
+        try? await connection.channel.closeFuture.get()
+        let error = try? await eventLoop.submit { [self] in
+            current.withLock { $0 = nil }
+            return end(connection)
+        }.get()
+        return error ?? RedisClientError(.connectionLost, reason: "the connection was lost")
+    }
+
+    /// Sorts out what the lost connection owed. On the event loop.
+    private func end(_ connection: Connection) -> RedisClientError {
+        let handler = connection.handler.value
+        let error = handler.closeError ?? RedisClientError(.connectionLost, reason: "Redis closed the connection")
+        let now = NIODeadline.now()
+        var retrying: [RedisRequest] = []
+        var lost: [RedisRequest] = []
+        for request in handler.takeUnanswered() {
+            if request.claimRetry(now: now) { retrying.append(request) } else { lost.append(request) }
+        }
+        let reported = RedisClientError(.connectionLost, reason: error.reason)
+        fail(lost, reported)
+        if !queue.disconnected(error, retrying: retrying) { fail(retrying, reported) }
+        return error
+    }
+
+    private func fail(_ requests: [RedisRequest], _ error: RedisClientError) {
+        for request in requests { request.fail(error) }
+    }
+
+    // MARK: Time
+
+    private func startTicking() -> RepeatedTask {
+        let interval = TimeAmount.nanoseconds(min(max(timeout.nanoseconds / 8, 5_000_000), 100_000_000))
+        return eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in
+            let now = NIODeadline.now()
+            current.withLock { $0 }?.handler.value.expire(now: now, stallLimit: timeout)
+            let (overdue, error) = queue.takeOverdue(now: now)
+            fail(overdue, error)
+        }
+    }
+
+    /// Waits, but not beyond the shutdown.
+    private func wait(for delay: Duration) async {
+        let promise = eventLoop.makePromise(of: Void.self)
+        pause.withLock { $0 = promise }
+        let timer = eventLoop.scheduleTask(in: TimeAmount(delay)) { promise.succeed() }
+        // A shutdown that came before the promise was there to see.
+        if queue.isShutDown { promise.succeed() }
+        try? await promise.futureResult.get()
+        timer.cancel()
+    }
+}

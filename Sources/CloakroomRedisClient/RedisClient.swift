@@ -25,6 +25,9 @@ public final class RedisClient: Sendable {
         }
     }
 
+    /// An executor for each connection; see ``EventLoopTaskExecutor``.
+    public var taskExecutors: [EventLoopTaskExecutor] { connections.map { EventLoopTaskExecutor($0.eventLoop) } }
+
     /// Sends one command.
     ///
     /// - Returns: the reply, which is not an error.
@@ -74,10 +77,15 @@ public final class RedisClient: Sendable {
         return count
     }
 
-    /// A task keeps to one connection: so its commands keep their order, and tasks that work in step with one connection
-    /// leave the server to those of the other meanwhile.
+    /// A task on a connection's own thread takes that connection. Any other keeps to one of them: so its commands keep
+    /// their order, and tasks that work in step with one connection leave the server to those of the other meanwhile.
     private func connection() -> MultiplexedConnection {
         guard connections.count > 1 else { return connections[0] }
+        if let eventLoop = MultiThreadedEventLoopGroup.currentEventLoop,
+            let connection = connections.first(where: { $0.eventLoop === eventLoop })
+        {
+            return connection
+        }
         let task = withUnsafeCurrentTask { $0?.hashValue ?? 0 }
         return connections[Int(UInt(bitPattern: task) % UInt(connections.count))]
     }

@@ -6,7 +6,7 @@ struct Main {
     static func main() async throws {
         guard CommandLine.arguments.count >= 2 else {
             FileHandle.standardError.write(
-                Data("usage: cloakroom-bench REDIS_URL [client|memory|store|profile-CONNECTIONS …]\n".utf8))
+                Data("usage: cloakroom-bench REDIS_URL [client|memory|store|profile[-loop]-CONNECTIONS …]\n".utf8))
             exit(64)
         }
         let url = CommandLine.arguments[1]
@@ -15,8 +15,11 @@ struct Main {
         if parts.contains("client") {
             try await RedisClientBenchmark(url: url, benchmarkProgram: RedisBenchmarkProgram()).run()
         }
-        for count in 1...4 where parts.contains("profile-\(count)") {
-            try await RedisClientBenchmark.load(url: url, connections: count)
+        for count in 1...4 {
+            for (part, onEventLoops) in [("profile-\(count)", false), ("profile-loop-\(count)", true)]
+            where parts.contains(part) {
+                try await RedisClientBenchmark.load(url: url, connections: count, onEventLoops: onEventLoops)
+            }
         }
         if parts.contains("memory") { try await StoreBenchmark().runInMemory() }
         if parts.contains("store") { try await StoreBenchmark().runRedis(url: url) }

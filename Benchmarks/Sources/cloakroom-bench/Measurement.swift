@@ -1,10 +1,11 @@
 import Dispatch
 
-/// The rate of `body`, run by this many tasks in turn for a while.
+/// The rate of `body`, run by this many tasks for a while, on the given executors in turn or on Swift's own.
 ///
 /// - Returns: calls in a second, the median of the rounds.
 func rate(
-    tasks: Int, rounds: Int = 5, seconds: Double = 1, _ body: @escaping @Sendable (_ number: Int) async throws -> Void
+    tasks: Int, rounds: Int = 5, seconds: Double = 1, on executors: [any TaskExecutor] = [],
+    _ body: @escaping @Sendable (_ number: Int) async throws -> Void
 ) async throws -> Double {
     var rates: [Double] = []
     for round in 0...rounds {
@@ -12,7 +13,7 @@ func rate(
         let end = start + UInt64(seconds * 1e9)
         let calls = try await withThrowingTaskGroup(of: Int.self) { group in
             for task in 0..<tasks {
-                group.addTask {
+                group.addTask(executorPreference: executors.isEmpty ? nil : executors[task % executors.count]) {
                     var calls = 0
                     while calls % 16 != 0 || DispatchTime.now().uptimeNanoseconds < end {
                         try await body(task &* 7919 &+ calls)

@@ -22,7 +22,7 @@ struct RedisClientBenchmark {
     }
 
     /// GET at 64 tasks for ten seconds and nothing else, for a profiler to look at.
-    static func load(url: String, connections: Int) async throws {
+    static func load(url: String, connections: Int, onEventLoops: Bool) async throws {
         var configuration = RedisClientConfiguration(url: try RedisURL(url))
         configuration.connections = connections
         let client = RedisClient(
@@ -33,7 +33,8 @@ struct RedisClientBenchmark {
             let value = ByteBuffer(repeating: UInt8(ascii: "x"), count: 2048)
             let keys = (0..<keyCount).map { "bench:client:\($0)" }
             for key in keys { _ = try await client.send(.set(key, .buffer(value), milliseconds: 600_000)) }
-            let measured = try await rate(tasks: 64, rounds: 3, seconds: 0.5) { number in
+            let executors = onEventLoops ? client.taskExecutors : []
+            let measured = try await rate(tasks: 64, rounds: 3, seconds: 0.5, on: executors) { number in
                 try await get(client, keys[abs(number) % keyCount], value)
             }
             print("GET at 64 tasks: \(measured.perSecond)")
@@ -46,29 +47,37 @@ struct RedisClientBenchmark {
         let keys = (0..<Self.keyCount).map { "bench:client:\($0)" }
         for key in keys { _ = try await client.send(.set(key, .buffer(value), milliseconds: 600_000)) }
 
-        // Ours between two runs of redis-benchmark: the machine's speed drifts, and so is seen.
-        let before = try benchmarkProgram.rates(url: url)
-        print("client, 2 KiB values      " + Self.taskCounts.map { column("\($0) tasks", 11) }.joined())
-        var get64 = 0.0
-        for (name, body) in [("GET", Self.get), ("SET", Self.set)] {
-            var line = column("cloakroom " + name, 24) + "  "
-            for tasks in Self.taskCounts {
-                let measured = try await rate(tasks: tasks) { number in
-                    try await body(client, keys[abs(number) % Self.keyCount], value)
+        // Ours and redis-benchmark in turn: the machine's speed drifts, and so is seen and evened out.
+        var theirs = [try benchmarkProgram.rates(url: url)]
+        print("client, 2 KiB values           " + Self.taskCounts.map { column("\($0) tasks", 11) }.joined())
+        var figures: [String: Double] = [:]
+        for (name, executors) in [("", []), (" on event loops", client.taskExecutors)] as [(String, [any TaskExecutor])]
+        {
+            for (command, body) in [("GET", Self.get), ("SET", Self.set)] {
+                var line = column(command + name, 29) + "  "
+                for tasks in Self.taskCounts {
+                    let measured = try await rate(tasks: tasks, on: executors) { number in
+                        try await body(client, keys[abs(number) % Self.keyCount], value)
+                    }
+                    if command == "GET", tasks == 64 { figures[name] = measured }
+                    line += column(measured.perSecond, 11)
                 }
-                if name == "GET", tasks == 64 { get64 = measured }
-                line += column(measured.perSecond, 11)
+                print(line)
+                theirs.append(try benchmarkProgram.rates(url: url))
             }
-            print(line)
         }
-        let after = try benchmarkProgram.rates(url: url)
+        report(theirs.map(\.pipelined), "-c 1 -P 64", figures, goal: "   (wanted: 0.7)")
+        report(theirs.map(\.parallel), "-c 64 -P 1", figures)
+    }
+
+    private func report(_ rates: [Double], _ options: String, _ figures: [String: Double], goal: String = "") {
+        let median = rates.sorted()[rates.count / 2]
         print(
-            "redis-benchmark GET -c 1 -P 64   \(before.pipelined.perSecond) before, \(after.pipelined.perSecond) after")
-        print("redis-benchmark GET -c 64 -P 1   \(before.parallel.perSecond) before, \(after.parallel.perSecond) after")
-        let pipelined = (before.pipelined + after.pipelined) / 2
-        let parallel = (before.parallel + after.parallel) / 2
-        print("GET at 64 tasks / redis-benchmark -c 1 -P 64:  \((get64 / pipelined).ratio)   (wanted: 0.7)")
-        print("GET at 64 tasks / redis-benchmark -c 64 -P 1:  \((get64 / parallel).ratio)")
+            "redis-benchmark GET \(options): \(rates.map(\.perSecond).joined(separator: ", ")); median \(median.perSecond)"
+        )
+        for (name, figure) in figures.sorted(by: { $0.key < $1.key }) {
+            print("  GET at 64 tasks\(name) / that: \((figure / median).ratio)\(goal)")
+        }
     }
 
     private static let get: @Sendable (RedisClient, String, ByteBuffer) async throws -> Void = { client, key, _ in

@@ -6,7 +6,7 @@ import Synchronization
 final class MultiplexedConnection: Sendable {
     private let configuration: RedisClientConfiguration
     private let status: ConnectionStatus
-    private let eventLoop: any EventLoop
+    let eventLoop: any EventLoop
     private let queue: RequestQueue
     private let timeout: TimeAmount
     private let current = Mutex<Connection?>(nil)

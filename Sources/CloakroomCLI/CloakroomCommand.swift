@@ -5,6 +5,14 @@ struct CloakroomCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cloakroom",
         abstract: "Keeps your users' tokens on the server and gives their browsers an opaque cookie.",
+        discussion: """
+            EXAMPLES
+              See it work, with nothing to install:
+                cloakroom demo
+
+              Run the gateway with the settings of the environment or of a .env file:
+                cloakroom serve
+            """,
         subcommands: [ServeCommand.self, DemoCommand.self],
         defaultSubcommand: ServeCommand.self
     )

@@ -82,11 +82,7 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
     }
 
     public func ping() async throws {
-        do {
-            try await client.ping()
-        } catch {
-            throw RedisFailure.storeError(error)
-        }
+        _ = try await call { try await self.client.send(.ping) }
     }
 
     // MARK: One-time records

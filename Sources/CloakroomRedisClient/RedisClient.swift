@@ -5,9 +5,9 @@ import NIOPosix
 ///
 /// All callers share the connections: commands of concurrent tasks are written together, and replies come in order. A
 /// caller that is cancelled or runs out of time leaves without harm to the others. A lost connection is made anew, with
-/// backoff and jitter; commands that are idempotent are then sent once more.
+/// backoff and jitter; commands that are idempotent are then sent again.
 ///
-/// The commands of one task take the same connection, and so keep their order.
+/// The commands of one task take the same connection as long as that is up, and so keep their order.
 ///
 /// ``run()`` keeps the connections and must run for as long as the client is used.
 public final class RedisClient: Sendable {
@@ -46,22 +46,21 @@ public final class RedisClient: Sendable {
         commands.isEmpty ? [] : try await connection().send(pipeline: commands)
     }
 
-    /// A round trip over every connection.
-    ///
-    /// - Throws: as ``send(_:)``, when one of them fails.
-    public func ping() async throws {
-        try await withThrowingTaskGroup(of: RESPValue.self) { group in
-            for connection in connections { group.addTask { try await connection.send(.ping) } }
-            for try await reply in group {
-                if case .error(let error) = reply { throw error }
-            }
-        }
-    }
-
     /// Connects, and connects again whenever a connection is lost, until ``shutDown()`` or cancellation.
     public func run() async {
         await withTaskGroup(of: Void.self) { group in
-            for connection in connections { group.addTask { await connection.run() } }
+            for connection in connections {
+                group.addTask {
+                    await connection.run { requests in
+                        // Its callers need not wait for it as long as another connection is up.
+                        guard let other = self.connections.first(where: { $0 !== connection && $0.isUp }) else {
+                            return requests
+                        }
+                        other.adopt(requests)
+                        return []
+                    }
+                }
+            }
         }
     }
 
@@ -77,9 +76,16 @@ public final class RedisClient: Sendable {
         return count
     }
 
+    /// The connection for the current task: its favourite if that is up, else any that is, else the favourite.
+    private func connection() -> MultiplexedConnection {
+        let favourite = favouriteConnection()
+        if favourite.isUp { return favourite }
+        return connections.first(where: \.isUp) ?? favourite
+    }
+
     /// A task on a connection's own thread takes that connection. Any other keeps to one of them: so its commands keep
     /// their order, and tasks that work in step with one connection leave the server to those of the other meanwhile.
-    private func connection() -> MultiplexedConnection {
+    private func favouriteConnection() -> MultiplexedConnection {
         guard connections.count > 1 else { return connections[0] }
         if let eventLoop = MultiThreadedEventLoopGroup.currentEventLoop,
             let connection = connections.first(where: { $0.eventLoop === eventLoop })

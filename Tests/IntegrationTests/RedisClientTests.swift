@@ -64,7 +64,7 @@ extension Integration {
                     for number in 0..<100 {
                         _ = try await client.send(.set("k\(number)", .text("value \(number)"), milliseconds: 600_000))
                     }
-                    try await client.ping()
+                    try await eventually("both are up") { try connections(of: server).count == 2 }
                     let before = try connections(of: server)
                     let cancelled = Counter()
                     let answered = Counter()
@@ -96,7 +96,6 @@ extension Integration {
                     #expect(answered.value + cancelled.value == 2000)
                     #expect(answered.value >= 1000)
                     #expect(cancelled.value > 0)
-                    try await client.ping()
                     let after = try connections(of: server)
                     #expect(after == before && after.count == 2, "they are still the same connections")
                 }
@@ -156,6 +155,32 @@ extension Integration {
                     await #expect(throws: RedisClientError.self) { try await client.send(.ping) }
                     server.resume()
                     for call in calls { #expect(text(try await call.value) == "v") }
+                }
+            }
+        }
+
+        @Test("while one of the two connections is away, all callers use the other")
+        func oneConnectionAway() async throws {
+            try await RedisServer.run { server in
+                try await withClient(on: server.url, timeout: .milliseconds(500)) { client in
+                    try await eventually("both are up") { try connections(of: server).count == 2 }
+                    // One of the two throws the other out, and no further one is let in.
+                    let own = try await client.send(RedisCommand("CLIENT", [.text("ID")], isIdempotent: true))
+                    guard case .number(let ownID) = own else { throw Failure("CLIENT ID answers a number") }
+                    let other = try #require(
+                        try connections(of: server).map { $0.dropFirst("id=".count) }.first { $0 != "\(ownID)" })
+                    _ = try await client.send(
+                        RedisCommand("CONFIG", [.text("SET"), .text("maxclients"), .text("1")], isIdempotent: true))
+                    _ = try await client.send(
+                        RedisCommand("CLIENT", [.text("KILL"), .text("ID"), .text(String(other))], isIdempotent: true))
+                    // For longer than a caller would wait for the favourite.
+                    let end = ContinuousClock.now + .seconds(1)
+                    while ContinuousClock.now < end {
+                        try await withThrowingTaskGroup(of: Void.self) { group in
+                            for _ in 0..<8 { group.addTask { _ = try await client.send(.ping) } }
+                            try await group.waitForAll()
+                        }
+                    }
                 }
             }
         }

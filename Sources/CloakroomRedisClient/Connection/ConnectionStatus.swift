@@ -1,8 +1,8 @@
 import Logging
 import Synchronization
 
-/// Tells the operator how a client's connections are: once when all are there, once when the first is lost, and why an
-/// attempt failed when that changes.
+/// Tells the operator how a client's connections are: that Redis can be reached, that it can't any more, and why, once for
+/// each reason rather than once for each attempt.
 final class ConnectionStatus: Sendable {
     private struct State {
         var connectedCount = 0
@@ -21,21 +21,24 @@ final class ConnectionStatus: Sendable {
     }
 
     func connected() {
-        let isComplete = state.withLock { state in
+        let count = state.withLock { state in
             state.connectedCount += 1
-            guard state.connectedCount == total else { return false }
-            state.lastFailure = nil
-            return true
+            if state.connectedCount == total { state.lastFailure = nil }
+            return state.connectedCount
         }
-        if isComplete { logger.info("Redis connection successful", metadata: ["url": "\(url)"]) }
+        logger.log(
+            level: count == 1 ? .info : .debug, "Redis connection successful",
+            metadata: ["url": "\(url)", "connections": "\(count) of \(total)"])
     }
 
     func lost(_ reason: String) {
-        let isFirst = state.withLock { state in
+        let count = state.withLock { state in
             state.connectedCount -= 1
-            return state.connectedCount == total - 1
+            return state.connectedCount
         }
-        if isFirst { logger.warning("Redis connection lost", metadata: ["reason": "\(reason)"]) }
+        logger.log(
+            level: count == 0 ? .warning : .notice, "Redis connection lost",
+            metadata: ["reason": "\(reason)", "connections": "\(count) of \(total)"])
     }
 
     func failed(_ reason: String) {

@@ -28,6 +28,9 @@ final class MultiplexedConnection: Sendable {
         self.queue = RequestQueue(maximumCount: configuration.maximumWaitingRequests, patience: timeout)
     }
 
+    /// Whether there is a connection now, as far as is known.
+    var isUp: Bool { queue.isUp.load(ordering: .relaxed) }
+
     // MARK: Requests
 
     func send(_ command: RedisCommand) async throws -> RESPValue {
@@ -54,6 +57,10 @@ final class MultiplexedConnection: Sendable {
 
     private func submit(_ request: RedisRequest, _ waiter: RedisRequest.Waiter) {
         guard request.begin(waiter) else { return }
+        enqueue(request)
+    }
+
+    private func enqueue(_ request: RedisRequest) {
         switch queue.enqueue(request) {
         case .none: break
         case .fail(let error): request.fail(error)
@@ -64,12 +71,17 @@ final class MultiplexedConnection: Sendable {
 
     // MARK: Life
 
+    typealias HandOver = @Sendable ([RedisRequest]) -> [RedisRequest]
+
     /// Connects, and connects again whenever the connection is lost, until ``shutDown()`` or cancellation.
-    func run() async {
-        let tick = startTicking()
+    ///
+    /// - Parameter handOver: gives requests that wait here, while there is no connection, to one that is up; returns those
+    ///   that no one took.
+    func run(handOver: @escaping HandOver) async {
+        let tick = startTicking(handOver)
         defer { tick.cancel() }
         await withTaskCancellationHandler {
-            await keepConnected()
+            await keepConnected(handOver)
         } onCancel: {
             shutDown()
             current.withLock { $0 }?.channel.close(promise: nil)
@@ -92,7 +104,7 @@ final class MultiplexedConnection: Sendable {
         return count ?? 0
     }
 
-    private func keepConnected() async {
+    private func keepConnected(_ handOver: @escaping HandOver) async {
         var backoff = Backoff()
         var generator = SystemRandomNumberGenerator()
         while !queue.isShutDown {
@@ -100,7 +112,7 @@ final class MultiplexedConnection: Sendable {
             do {
                 let connection = try await connect()
                 backoff.reset()
-                error = await serve(connection)
+                error = await serve(connection, handOver)
                 if queue.isShutDown { break }
                 status.lost(error.reason)
             } catch let failure {
@@ -146,7 +158,7 @@ final class MultiplexedConnection: Sendable {
         ]
         if url.database != 0 { commands.append(.select(url.database)) }
         let required = commands.count
-        commands.append(.setInfo("LIB-NAME", "cloakroom"))
+        commands += [.ping, .setInfo("LIB-NAME", "cloakroom")]
         let request = RedisRequest(.many(commands), deadline: deadline)
         // The channel is not the current connection yet, so the tick does not see it.
         let expiry = eventLoop.scheduleTask(deadline: deadline) {
@@ -169,12 +181,16 @@ final class MultiplexedConnection: Sendable {
         for case .error(let error) in replies.prefix(required) {
             throw RedisClientError(.handshakeRefused, reason: error.description)
         }
+        // A server that is still loading greets all the same. Callers wait a little for it rather than fail.
+        if case .error(let error) = replies[required], error.kind == .loading {
+            throw RedisClientError(.notConnected, reason: error.description)
+        }
     }
 
     /// Lets callers use the connection until it ends.
     ///
     /// - Returns: why it ended.
-    private func serve(_ connection: Connection) async -> RedisClientError {
+    private func serve(_ connection: Connection, _ handOver: @escaping HandOver) async -> RedisClientError {
         current.withLock { $0 = connection }
         if queue.connected() {
             status.connected()
@@ -185,6 +201,7 @@ final class MultiplexedConnection: Sendable {
         try? await connection.channel.closeFuture.get()
         let error = try? await eventLoop.submit { [self] in
             current.withLock { $0 = nil }
+            defer { rescue(handOver) }
             return end(connection)
         }.get()
         return error ?? RedisClientError(.connectionLost, reason: "the connection was lost")
@@ -210,15 +227,27 @@ final class MultiplexedConnection: Sendable {
         for request in requests { request.fail(error) }
     }
 
+    /// Takes requests from a caller that found its favourite connection down too late.
+    func adopt(_ requests: [RedisRequest]) {
+        for request in requests { enqueue(request) }
+    }
+
+    private func rescue(_ handOver: HandOver) {
+        let stranded = queue.takeStranded()
+        guard !stranded.isEmpty else { return }
+        queue.putBack(handOver(stranded))
+    }
+
     // MARK: Time
 
-    private func startTicking() -> RepeatedTask {
+    private func startTicking(_ handOver: @escaping HandOver) -> RepeatedTask {
         let interval = TimeAmount.nanoseconds(min(max(timeout.nanoseconds / 8, 5_000_000), 100_000_000))
         return eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in
             let now = NIODeadline.now()
             current.withLock { $0 }?.handler.value.expire(now: now, stallLimit: timeout)
             let (overdue, error) = queue.takeOverdue(now: now)
             fail(overdue, error)
+            rescue(handOver)
         }
     }
 

@@ -38,6 +38,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
     /// Whether requests wait in the queue because the connection could not take them.
     private var isBlocked = false
     private var lastReceived = NIODeadline.now()
+    /// Whether the connection looked dead at the last look.
+    private var hasStalled = false
     /// The size of the last write, a good guess at the next.
     private var bufferSize = 4096
     /// Why the connection was closed, if we know better than "it was closed".
@@ -118,6 +120,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
     // MARK: Time
 
     /// Fails requests whose time is over. If nothing at all has come for as long as that, the connection is dead.
+    ///
+    /// It is given up only when that is still so at the next look: on a machine that is busy, what has come may lie in the
+    /// socket, unread because we were late ourselves.
     func expire(now: NIODeadline, stallLimit: TimeAmount) {
         var isOverdue = false
         receiving.machine.forEachInFlight { request in
@@ -126,7 +131,14 @@ final class RedisChannelHandler: ChannelInboundHandler {
             request.fail(RedisClientError(.timeout, reason: "Redis did not answer in time"))
             return true
         }
-        guard isOverdue, let context, lastReceived + stallLimit <= now else { return }
+        guard isOverdue, let context, lastReceived + stallLimit <= now else {
+            hasStalled = false
+            return
+        }
+        guard hasStalled else {
+            hasStalled = true
+            return
+        }
         close(
             context,
             RedisClientError(.connectionLost, reason: "Redis has not answered for \(stallLimit.milliseconds) ms"))

@@ -55,17 +55,21 @@ final class RedisRequest: Sendable {
     let payload: Payload
     let deadline: NIODeadline
     private let state = Mutex(State.idle)
-    private let wasRetried = Atomic<Bool>(false)
+    private let retries = Atomic<Int>(0)
 
     init(_ payload: Payload, deadline: NIODeadline) {
         self.payload = payload
         self.deadline = deadline
     }
 
-    /// Whether to send it again after a connection was lost; asking uses up its one retry.
+    /// How often a request is sent again. More than once, as a server that ends takes all connections with it, and the
+    /// one that a request is given to may be as good as dead itself.
+    private static let maximumRetries = 3
+
+    /// Whether to send it again after a connection was lost; asking uses up one of its retries.
     func claimRetry(now: NIODeadline) -> Bool {
         guard isWaiting, deadline > now, payload.isIdempotent else { return false }
-        return !wasRetried.exchange(true, ordering: .relaxed)
+        return retries.add(1, ordering: .relaxed).newValue <= Self.maximumRetries
     }
 
     /// Whether someone still waits for the replies.

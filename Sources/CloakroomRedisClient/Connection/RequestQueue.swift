@@ -31,6 +31,8 @@ final class RequestQueue: Sendable {
     /// For how long after a connection was lost callers wait for the next one rather than fail at once.
     private let patience: TimeAmount
     private let state: Mutex<State>
+    /// A copy of what `state` knows, to look at without a lock.
+    let isUp = Atomic<Bool>(false)
 
     init(maximumCount: Int, patience: TimeAmount) {
         self.maximumCount = maximumCount
@@ -75,6 +77,7 @@ final class RequestQueue: Sendable {
         state.withLock { state in
             if case .shutDown = state.link { return false }
             state.link = .up
+            isUp.store(true, ordering: .relaxed)
             state.isAnnounced = true
             return true
         }
@@ -86,6 +89,7 @@ final class RequestQueue: Sendable {
     /// - Returns: `false` when the client was shut down; then the caller has to fail `retrying`.
     func disconnected(_ error: RedisClientError, retrying: [RedisRequest]) -> Bool {
         state.withLock { state in
+            isUp.store(false, ordering: .relaxed)
             switch state.link {
             case .shutDown: return false
             case .up: state.link = .down(since: .now(), error: error)
@@ -95,6 +99,20 @@ final class RequestQueue: Sendable {
             state.waiting = retrying + state.waiting
             return true
         }
+    }
+
+    /// Takes out what waits while there is no connection.
+    func takeStranded() -> [RedisRequest] {
+        state.withLock { state in
+            guard case .down = state.link else { return [] }
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+    }
+
+    /// Puts requests back, ahead of those that came meanwhile.
+    func putBack(_ requests: [RedisRequest]) {
+        state.withLock { $0.waiting = requests + $0.waiting }
     }
 
     /// Refuses all further requests. What waits may still be fetched.

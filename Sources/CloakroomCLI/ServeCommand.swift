@@ -62,6 +62,8 @@ struct ServeCommand: AsyncParsableCommand {
             try await group.run()
         } catch let error as GatewayError {
             throw exit("\(error)", .unavailable)
+        } catch is CancellationError {
+            logger.warning("Stopped; responses that had not ended in time were cut off")
         }
     }
 

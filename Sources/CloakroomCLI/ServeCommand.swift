@@ -52,13 +52,18 @@ struct ServeCommand: AsyncParsableCommand {
         } catch let error as SettingsError {
             throw exit("\(error)", .wrongSetting)
         }
-        // A second signal ends the program at once.
-        let group = ServiceGroup(
-            configuration: .init(services: [gateway], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
+        var configuration = ServiceGroupConfiguration(
+            services: [gateway], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        // A response that never ends must not hold up the shutdown for ever. Within the 30 seconds that orchestrators grant,
+        // with room for what load balancers need before it.
+        configuration.maximumGracefulShutdownDuration = .seconds(20)
+        let group = ServiceGroup(configuration: configuration)
         do {
             try await group.run()
         } catch let error as GatewayError {
             throw exit("\(error)", .unavailable)
+        } catch is CancellationError {
+            logger.warning("Stopped; responses that had not ended in time were cut off")
         }
     }
 

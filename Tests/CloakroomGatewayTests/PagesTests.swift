@@ -72,6 +72,21 @@ import Testing
         }
     }
 
+    @Test(
+        "R46: no value in a text line can end early and forge another",
+        arguments: [
+            ("plain", "plain"), ("", "\"\""), ("a b", "\"a b\""), ("a=\u{301}b", "\"a=\u{301}b\""),
+            ("x\\\" status=200", "\"x\\\\\\\" status=200\""), ("\\", "\"\\\\\""), ("a\n", "a\\u{a}"),
+        ])
+    func quoting(value: String, shown: String) throws {
+        let lines = LinesBox()
+        let logger = Logger(label: "l") { label in
+            LineLogHandler(label: label, level: .info, format: .text) { lines.add($0) }
+        }
+        logger.info("m", metadata: ["v": "\(value)"])
+        #expect(lines.all.first?.hasSuffix(" m v=\(shown)\n") == true)
+    }
+
     final class LinesBox: Sendable {
         private let lines = Mutex<[String]>([])
         var all: [String] { lines.withLock { $0 } }

@@ -28,6 +28,17 @@ import Testing
         #expect((UpstreamPath(target)?.pathAndQuery) == (passes ? target : nil))
     }
 
+    @Test(
+        "R35: only what no URI can hold is escaped",
+        arguments: [
+            ("/api/?filter[a]=%20b", "/api/?filter%5Ba%5D=%20b"), ("/api/{a}?q=\"x|y\"", "/api/%7Ba%7D?q=%22x%7Cy%22"),
+            ("/api?q=100%&r=%4", "/api?q=100%25&r=%254"), ("/api?%", "/api?%25"), ("/api?a\\b", "/api?a%5Cb"),
+            ("/api/a!$&'()*+,;=:@~-._?/?", "/api/a!$&'()*+,;=:@~-._?/?"),
+        ])
+    func escaping(target: String, sent: String) {
+        #expect(UpstreamPath(target)?.pathAndQuery == sent)
+    }
+
     private func client() throws -> ProxyFields.Client {
         .init(
             remoteAddress: "192.0.2.7", publicURL: try #require(PublicURL("https://app.example.com")),
@@ -72,7 +83,9 @@ import Testing
         let got = ProxyFields.response([
             "Content-Type": "text/plain", "X-Custom": "1", "Set-Cookie": "a=1; Path=/",
             "set-cookie": "__Host-cloakroom_session=evil", "Set-cookie": " cloakroom_session =evil; Path=/",
-            "SET-COOKIE": "cloakroom_login", "Access-Control-Allow-Origin": "*", "Connection": "X-Listed",
+            "SET-COOKIE": "cloakroom_login", "Set-CookiE": "=cloakroom_session=evil",
+            "Set-COOKIE": " = cloakroom_login =evil", "sEt-Cookie": "cloakroom_session=\u{301}evil",
+            "Access-Control-Allow-Origin": "*", "Connection": "X-Listed",
             "X-Listed": "evil", "Transfer-Encoding": "chunked", "Keep-Alive": "timeout=5",
             "X-Cloakroom-Replica": "evil", "Cache-Control": "public, max-age=60", "Location": "/elsewhere",
         ])

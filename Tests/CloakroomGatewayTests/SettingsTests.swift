@@ -116,7 +116,9 @@ import Testing
         arguments: [
             ("REDIS_URL", "redis://user:hunter2@:99"), ("REDIS_URL", "redis://:hunter2@h/x"),
             ("REDIS_URL", "redis://:hunter2"), ("REDIS_URL", "redis://user:hunter2/0"),
-            ("REDIS_URL", "redis://u:p@hunter2@h:x"), ("UPSTREAM_URL", "http://u:hunter2@api"),
+            ("REDIS_URL", "redis://u:p@hunter2@h:x"), ("REDIS_URL", "redis://h:6379/0?password=hunter2"),
+            ("REDIS_URL", "redis://h?password=p@hunter2"), ("REDIS_URL", "redis://:p?hunter2@h"),
+            ("UPSTREAM_URL", "http://u:hunter2@api"), ("UPSTREAM_URL", "http://api/?key=hunter2"),
             ("OIDC_ISSUER", "https://u:hunter2@id.example.com"),
             ("OIDC_CLIENT_SECRET", String(repeating: "hunter2", count: 1000)),
         ])

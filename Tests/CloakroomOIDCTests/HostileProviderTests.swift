@@ -61,13 +61,14 @@ struct HostileProviderTests {
     }
 
     @Test(
-        "A provider that hangs, before or in its answer, is unavailable after the configured time",
+        "A provider that hangs, before or in its answer, is unavailable, and holds nobody up",
         arguments: [ScriptedProvider.Endpoint.metadata, .keys, .token, .userInfo])
     func hang(endpoint: ScriptedProvider.Endpoint) async throws {
         for reply in [ScriptedProvider.Reply.hang, .hangInBody] {
             let begun = ContinuousClock.now
             try await failLogin(endpoint, reply, .providerUnavailable, "too long", timeout: .milliseconds(200))
-            #expect(ContinuousClock.now - begun < .seconds(5))
+            // It hangs for ever; a loaded machine takes seconds to set all this up.
+            #expect(ContinuousClock.now - begun < .seconds(30))
         }
     }
 

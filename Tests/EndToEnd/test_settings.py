@@ -12,6 +12,8 @@ from support.ports import free_port
 
 # EX_CONFIG of sysexits.h.
 CONFIGURATION_ERROR = 78
+# EX_UNAVAILABLE.
+CANNOT_LISTEN = 69
 
 WRONG = [
     ("PORT", "eight"),
@@ -75,11 +77,19 @@ def test_a_wrong_redis_url_is_shown_without_its_password(tmp_path: Path, url: st
 
 
 def test_settings_in_a_file_count_too(tmp_path: Path) -> None:
-    """`.env` in the working directory is read, and the environment wins over it."""
+    """`.env` in the working directory wins over the environment, and a flag over both."""
     (tmp_path / ".env").write_text("LOG_LEVEL=loud\n")
     assert_one_line_about(run(tmp_path), "LOG_LEVEL")
-    # With the right level in the environment, the next mistake is the one that is reported.
-    assert_one_line_about(run(tmp_path, LOG_LEVEL="info", SESSION_TIMEOUT="a while"), "SESSION_TIMEOUT")
+    assert_one_line_about(run(tmp_path, LOG_LEVEL="info"), "LOG_LEVEL")
+    # With the right level in a flag, the next mistake is the one that is reported: URLs are looked at last.
+    assert_one_line_about(run(tmp_path, "--log-level", "info", PUBLIC_URL="localhost"), "PUBLIC_URL")
+
+
+def test_an_address_that_does_not_exist_is_told_in_one_line(tmp_path: Path) -> None:
+    result = run(tmp_path, HOST="no-such-host.invalid", LOG_LEVEL="critical", REDIS_ENABLED="false")
+    assert result.returncode == CANNOT_LISTEN, f"{result.returncode}\n{result.stderr}"
+    line, = result.stderr.splitlines()
+    assert "no-such-host.invalid" in line and "HOST" in line
 
 
 def test_an_unknown_flag_is_not_ignored(tmp_path: Path) -> None:

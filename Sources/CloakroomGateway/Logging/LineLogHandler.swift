@@ -28,7 +28,8 @@ public struct LineLogHandler: LogHandler {
         self.label = label
         self.logLevel = level
         self.format = format
-        self.write = write ?? { FileHandle.standardError.write(Data($0.utf8)) }
+        // A full disk or a collector that has gone away must not take the gateway with it: such a line is lost.
+        self.write = write ?? { try? FileHandle.standardError.write(contentsOf: Data($0.utf8)) }
     }
 
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -58,14 +59,15 @@ public struct LineLogHandler: LogHandler {
     }
 
     /// Hummingbird's name for the request's ID is its own affair.
-    private static func name(_ key: String) -> String { key == "hb.request.id" ? "request_id" : escaped(key) }
+    private static func name(_ key: String) -> String {
+        key == GatewayContext.requestIDKey ? "request_id" : escaped(key)
+    }
 
     private static func quoted(_ value: String) -> String {
-        let escaped = escaped(value)
-        guard escaped.isEmpty || escaped.contains(where: { $0 == " " || $0 == "\"" || $0 == "=" }) else {
-            return escaped
-        }
-        return "\"\(escaped.replacing("\"", with: "\\\""))\""
+        guard value.isEmpty || value.utf8.contains(where: { " \"=\\".utf8.contains($0) }) else { return escaped(value) }
+        // Backslashes too, or one before a quote would end the value early and let it forge the next.
+        let quotable = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+        return "\"\(escaped(quotable))\""
     }
 
     private static func escaped(_ text: String) -> String {

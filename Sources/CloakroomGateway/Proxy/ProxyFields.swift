@@ -32,9 +32,10 @@ enum ProxyFields {
         let listed = connectionListed(fields[values: .connection])
         var headers = HTTPHeaders()
         for field in fields {
-            // Some servers can't tell `X_Forwarded_For` from `X-Forwarded-For` (CVE-2025-64484): neither do we.
+            // Some servers can't tell `X_Forwarded_For` or `X.Forwarded.For` from `X-Forwarded-For` (CVE-2025-64484):
+            // neither do we.
             let name = field.name.canonicalName
-            let spelling = name.replacing("_", with: "-")
+            let spelling = String(name.map { $0.isLetter || $0.isNumber ? $0 : "-" })
             guard !hopByHop.contains(spelling), !listed.contains(name), !forgeable.contains(spelling),
                 !forgeablePrefixes.contains(where: { spelling.hasPrefix($0) })
             else { continue }
@@ -70,11 +71,16 @@ enum ProxyFields {
     }
 
     private static func connectionListed(_ values: [String]) -> Set<String> {
-        Set(values.flatMap { $0.split(separator: ",") }.map { $0.trimmingOptionalWhitespace().lowercased() })
+        Set(
+            values.flatMap { $0.utf8.split(separator: UInt8(ascii: ",")) }
+                .map { Substring($0.trimmingOptionalWhitespace()).lowercased() })
     }
 
+    /// Whether a browser could send back what this `Set-Cookie` sets as a cookie of ours: it returns one without a name,
+    /// `=a=b`, as `a=b` (RFC 6265bis §5.8.3).
     private static func setsReservedCookie(_ value: String) -> Bool {
-        let name = value.prefix { $0 != "=" && $0 != ";" }.trimmingOptionalWhitespace()
-        return CookieSettings.reservedNames.contains(String(name))
+        let text = value.utf8.drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") || $0 == UInt8(ascii: "=") }
+        let name = text.prefix { $0 != UInt8(ascii: "=") && $0 != UInt8(ascii: ";") }.trimmingOptionalWhitespace()
+        return CookieSettings.reservedNames.contains(String(Substring(name)))
     }
 }

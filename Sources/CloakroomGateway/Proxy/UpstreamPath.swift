@@ -1,6 +1,10 @@
+import Cloakroom
 import CloakroomHummingbird
 
 /// The path and query of a request for the upstream, taken as they came once nothing in them can lead elsewhere.
+///
+/// Only what a URI can't hold (RFC 3986 appendix A) but clients send all the same, such as `[`, `|` and stray percent signs,
+/// is escaped: the HTTP client's URL parser would choose for itself how.
 struct UpstreamPath: Equatable {
     static let maximumLength = 8192
 
@@ -19,7 +23,26 @@ struct UpstreamPath: Equatable {
         for segment in path.split(separator: "/") {
             guard Self.isHarmless(segment) else { return nil }
         }
-        pathAndQuery = target
+        pathAndQuery = Self.escaped(target)
+    }
+
+    private static let unfit = Set("\"<>[\\]^`{|}".utf8)
+
+    private static func escaped(_ target: String) -> String {
+        let bytes = Array(target.utf8)
+        var out: [UInt8] = []
+        out.reserveCapacity(bytes.count)
+        for (index, byte) in bytes.enumerated() {
+            let isStrayPercent =
+                byte == UInt8(ascii: "%")
+                && bytes[(index + 1)...].prefix(2).compactMap(hexValue).count < 2
+            if isStrayPercent || unfit.contains(byte) {
+                out += "%\(Hex.encode([byte]).uppercased())".utf8
+            } else {
+                out.append(byte)
+            }
+        }
+        return String(decoding: out, as: UTF8.self)
     }
 
     private static func isHarmless(_ segment: Substring) -> Bool {

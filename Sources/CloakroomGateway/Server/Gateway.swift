@@ -108,6 +108,9 @@ public struct Gateway: Service {
         } catch let error as IOError {
             let reason = error.errnoCode == EADDRINUSE ? "the address is in use" : "\(error)"
             throw GatewayError.cannotListen(host: settings.host, port: settings.port, reason: reason)
+        } catch is SocketAddressError.UnknownHost {
+            throw GatewayError.cannotListen(
+                host: settings.host, port: settings.port, reason: "there is no such address")
         }
     }
 
@@ -131,6 +134,9 @@ public struct Gateway: Service {
             timeout: .init(connect: .seconds(5), read: .seconds(300)))
         configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 128
         configuration.connectionPool.retryConnectionEstablishment = false
+        // Shorter than servers commonly keep theirs: a request must not meet one that is just closing, as it might not be
+        // safe to send again.
+        configuration.connectionPool.idleTimeout = .seconds(4)
         return configuration
     }
 }

@@ -1,5 +1,6 @@
 import CloakroomHummingbird
 import Hummingbird
+import Logging
 import NIOCore
 
 /// What the gateway knows of a request.
@@ -12,5 +13,16 @@ struct GatewayContext: SessionRequestContext {
     init(source: ApplicationRequestContextSource) {
         coreContext = .init(source: source)
         remoteAddress = source.channel.remoteAddress?.ipAddress
+        if let id = logger[metadataKey: Self.requestIDKey] {
+            logger[metadataKey: Self.requestIDKey] = "\(Self.padded("\(id)"))"
+        }
+    }
+
+    /// Where Hummingbird keeps a request's ID.
+    static let requestIDKey = "hb.request.id"
+
+    /// A request ID with the leading zeros that Hummingbird leaves out, so that all have one length and are found alike.
+    static func padded(_ id: String) -> String {
+        String(repeating: "0", count: max(0, 32 - id.utf8.count)) + id
     }
 }

@@ -19,6 +19,7 @@ struct GatewayRouter {
             hasUpstream: settings.upstreamURL != nil)
         let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
         router.addMiddleware {
+            SingleHostMiddleware()
             AccessLogMiddleware(replicaName: settings.replicaName)
             SecurityHeadersMiddleware(publicURL: publicURL)
             FailureMiddleware(pages: pages)

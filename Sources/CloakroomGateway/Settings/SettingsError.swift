@@ -25,9 +25,12 @@ public struct SettingsError: Error, Sendable, Equatable, CustomStringConvertible
 
     public var description: String { "\(setting) \(reason)" }
 
-    /// A URL with whatever might be a password replaced: what stands before the last `@`, or, where a `@` may have been
-    /// forgotten, what stands in the port's place and is no port.
+    /// A URL with whatever might be a password replaced: all from the first `?` or `#`, what stands before the last `@`, or,
+    /// where a `@` may have been forgotten, what stands in the port's place and is no port.
     static func redactedURL(_ text: String) -> String {
+        if let end = text.firstIndex(where: { $0 == "?" || $0 == "#" }) {
+            return redactedURL(String(text[..<end])) + "\(text[end])***"
+        }
         let start = text.range(of: "://")?.upperBound ?? text.startIndex
         let scheme = text[..<start]
         if let at = text.lastIndex(of: "@") { return scheme + "***" + text[at...] }

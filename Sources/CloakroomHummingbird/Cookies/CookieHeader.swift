@@ -16,17 +16,21 @@ extension HTTPFields {
     package static var maximumCookieBytes: Int { 16_384 }
 
     /// Finds a cookie (RFC 6265 §4.2.1) by its exact name.
+    ///
+    /// By bytes, as browsers do. To Swift's characters, U+037E (the Greek question mark) equals the semicolon: with it in a
+    /// cookie of their own, a sibling domain could smuggle in one named `__Host-…`.
     package func cookie(named name: String) -> CookieLookup {
         var found: String?
         var bytes = 0
         for field in self[values: .cookie] {
             bytes += field.utf8.count
             guard bytes <= Self.maximumCookieBytes else { return .refused }
-            for pair in field.split(separator: ";") {
+            for pair in field.utf8.split(separator: UInt8(ascii: ";")) {
                 let pair = pair.trimmingOptionalWhitespace()
-                guard let equals = pair.firstIndex(of: "="), pair[..<equals] == name else { continue }
+                guard let equals = pair.firstIndex(of: UInt8(ascii: "=")), pair[..<equals].elementsEqual(name.utf8)
+                else { continue }
                 guard found == nil else { return .refused }
-                found = String(pair[pair.index(after: equals)...])
+                found = String(Substring(pair[pair.index(after: equals)...]))
             }
         }
         return found.map { .value($0) } ?? .absent
@@ -34,18 +38,22 @@ extension HTTPFields {
 
     /// The fields' cookies without those of these names, as one field value; `nil` when none is left.
     package func cookies(without names: Set<String>) -> String? {
-        let kept = self[values: .cookie].joined(separator: "; ").split(separator: ";").filter { pair in
-            !names.contains(String(pair.prefix { $0 != "=" }.trimmingOptionalWhitespace()))
+        let kept = self[values: .cookie].flatMap { $0.utf8.split(separator: UInt8(ascii: ";")) }.filter { pair in
+            let name = pair.prefix { $0 != UInt8(ascii: "=") }.trimmingOptionalWhitespace()
+            return !names.contains(String(Substring(name)))
         }
-        return kept.isEmpty ? nil : kept.map { $0.trimmingOptionalWhitespace() }.joined(separator: "; ")
+        guard !kept.isEmpty else { return nil }
+        return kept.map { String(Substring($0.trimmingOptionalWhitespace())) }.joined(separator: "; ")
     }
 }
 
-extension Substring {
-    /// This text without spaces and tabs around it (RFC 9110 §5.6.3).
-    package func trimmingOptionalWhitespace() -> Substring {
-        let rest = drop { $0 == " " || $0 == "\t" }
-        guard let last = rest.lastIndex(where: { $0 != " " && $0 != "\t" }) else { return "" }
+extension Substring.UTF8View {
+    /// These bytes without spaces and tabs around them (RFC 9110 §5.6.3).
+    package func trimmingOptionalWhitespace() -> Self {
+        let rest = drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
+        guard let last = rest.lastIndex(where: { $0 != UInt8(ascii: " ") && $0 != UInt8(ascii: "\t") }) else {
+            return rest[rest.endIndex...]
+        }
         return rest[...last]
     }
 }

@@ -12,7 +12,7 @@ extension AuthRoutes {
     @Sendable func login(_ request: Request, _ context: Context) async throws -> Response {
         let returnTo = ReturnAddress(QueryParameters(request.uri.query)?["return_to"])
         if publicURL.isOtherLoopbackName(request.head.authority) {
-            return .noStoreRedirect(to: "\(publicURL.origin)/auth/login?return_to=\(returnTo.percentEncoded)")
+            return .noStoreRedirect(to: "\(publicURL.origin)/auth/login?return_to=\(percentEncoded(returnTo.path))")
         }
         guard budget.take() else {
             context.logger.warning("Too many logins have begun; new ones must wait")

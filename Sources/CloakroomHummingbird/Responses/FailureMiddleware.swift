@@ -27,6 +27,10 @@ public struct FailureMiddleware<Context: RequestContext>: RouterMiddleware {
             return respond(failure, request)
         } catch let error as HTTPError {
             return respond(Failure(error, requestID: context.id), request)
+        } catch is CancellationError {
+            // The client hung up or the server stops: nothing failed.
+            context.logger.debug("A request was cancelled")
+            return respond(Failure(HTTPError(.serviceUnavailable), requestID: context.id), request)
         } catch {
             context.logger.error("A handler failed", metadata: ["error.type": "\(type(of: error))"])
             return respond(Failure(HTTPError(.internalServerError), requestID: context.id), request)
@@ -63,6 +67,7 @@ package struct Failure: Error {
             switch error.status {
             case .notFound: ("Not found", "There is nothing at this address.")
             case .contentTooLarge: ("Too large", "The request was too large.")
+            case .serviceUnavailable: ("One moment, please", "The server can't answer right now. Please try again.")
             case .internalServerError: ("Something went wrong", "The server could not answer. Please try again.")
             default: ("That did not work", "The request could not be answered.")
             }
@@ -84,7 +89,7 @@ package struct Failure: Error {
             page: ErrorPage(
                 status: .serviceUnavailable, title: "One moment, please",
                 message:
-                    "Your session can't be looked up right now. You are still logged in; try again in a few seconds.",
+                    "Sessions can't be reached right now. Who was logged in still is; please try again in a few seconds.",
                 requestID: requestID, action: .init(label: "Go to the start page", path: "/")))
     }
 }

@@ -28,7 +28,7 @@ struct Parameters: Sendable, ExpressibleByDictionaryLiteral {
 /// Escapes all but the unreserved characters of RFC 3986 §2.3.
 ///
 /// A space becomes `%20` and not `+`: form decoders take both, plain URL decoders only this one.
-func percentEncoded(_ text: String) -> String {
+package func percentEncoded(_ text: String) -> String {
     let digits = Array("0123456789ABCDEF".utf8)
     var out = [UInt8]()
     out.reserveCapacity(text.utf8.count)

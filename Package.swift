@@ -68,7 +68,7 @@ let package = Package(
     ],
     targets: [
         // The core: knows no Redis and no HTTP.
-        .target(name: "Cloakroom", dependencies: [crypto, deque, heap, logging, metrics, lifecycle]),
+        .target(name: "Cloakroom", dependencies: [crypto, heap, logging, lifecycle]),
         // RESP3 over SwiftNIO: knows no session.
         .target(name: "CloakroomRedisClient", dependencies: [deque, logging, nioCore, nioPosix]),
         .target(
@@ -102,8 +102,10 @@ let package = Package(
         // The conformance suite that every store must pass.
         .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),
 
+        // What several test targets share.
+        .target(name: "TestSupport", dependencies: [logging], path: "Tests/TestSupport"),
         .testTarget(
-            name: "CloakroomTests", dependencies: ["Cloakroom", "CloakroomTesting", logging, metrics, metricsTestKit]),
+            name: "CloakroomTests", dependencies: ["Cloakroom", "CloakroomTesting", "TestSupport", logging]),
         .testTarget(
             name: "CloakroomRedisClientTests",
             dependencies: ["CloakroomRedisClient", logging, nioCore, nioEmbedded, nioPosix]),
@@ -144,8 +146,8 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "CloakroomTesting", crypto, logging, metrics,
-                metricsTestKit, nioCore, nioPosix, subprocess,
+                "Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "CloakroomTesting", "TestSupport", crypto,
+                logging, metrics, metricsTestKit, nioCore, nioPosix, subprocess,
             ]),
     ],
     swiftLanguageModes: [.v6]

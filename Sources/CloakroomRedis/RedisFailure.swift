@@ -13,7 +13,7 @@ enum RedisFailure {
 
     private static func code(of error: RedisServerError) -> SessionStoreError.Code {
         switch error.kind {
-        case .loading, .primaryDown, .clusterDown, .tryAgain, .scriptBusy: .unavailable
+        case .loading, .primaryDown, .clusterDown, .tryAgain, .scriptBusy, .tooManyClients: .unavailable
         default: .rejected
         }
     }

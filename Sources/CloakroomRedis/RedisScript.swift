@@ -1,3 +1,4 @@
+import Cloakroom
 import CloakroomRedisClient
 import Crypto
 
@@ -10,10 +11,7 @@ struct RedisScript: Sendable {
 
     init(_ source: String) {
         self.source = source
-        self.digest = Insecure.SHA1.hash(data: Array(source.utf8)).map { byte in
-            let text = String(byte, radix: 16)
-            return text.count == 1 ? "0" + text : text
-        }.joined()
+        self.digest = Hex.encode(Insecure.SHA1.hash(data: Array(source.utf8)))
     }
 
     func run(

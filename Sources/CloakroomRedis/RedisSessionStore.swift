@@ -52,15 +52,14 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
         let record = PlainRecord.encode(session)
         try Self.checkSize(record.count)
         let key = keys.session(id)
-        _ = try await call {
-            try await self.client.send(
-                .set(key, .bytes(record), milliseconds: self.timeToLive(of: session, at: now)))
-        }
+        try await write(.set(key, .bytes(record), milliseconds: timeToLive(of: session, at: now)))
         return id
     }
 
     public func session(for id: SessionID) async throws -> Session? {
-        try await read(id)?.session
+        guard let (session, _, timeToLive) = try await read(id) else { return nil }
+        if let timeToLive { await touch(id, session, timeToLive: timeToLive, at: Date()) }
+        return session
     }
 
     public func deleteSession(_ id: SessionID) async throws {
@@ -69,7 +68,8 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
 
     public func refreshSession(_ id: SessionID, tokens: TokenSet) async throws -> Session? {
         for _ in 0..<Self.refreshAttempts {
-            guard let (session, record) = try await read(id) else { return nil }
+            // No use of the session: only the user's own requests keep it beyond the idle limit.
+            guard let (session, record, _) = try await read(id) else { return nil }
             let now = Date()
             let refreshed = session.refreshed(with: tokens, at: now)
             switch try await replace(record, of: id, with: refreshed, at: now) {
@@ -90,22 +90,22 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
     public func putRecord(_ record: [UInt8], key: String, lifetime: Duration) async throws {
         try OneTimeRecords.checkSize(record)
         let name = keys.oneTimeRecord(key)
-        _ = try await call {
-            try await self.client.send(.set(name, .bytes(record), milliseconds: lifetime.wholeMilliseconds))
-        }
+        try await write(.set(name, .bytes(record), milliseconds: max(1, lifetime.wholeMilliseconds)))
     }
 
     public func takeRecord(key: String) async throws -> [UInt8]? {
         let name = keys.oneTimeRecord(key)
         switch try await call({ try await self.client.send(.getAndDelete(name)) }) {
         case .bulk(let buffer): return Array(buffer.readableBytesView)
-        default: return nil
+        case .null: return nil
+        default: throw SessionStoreError(.rejected, reason: "an unexpected reply to GETDEL")
         }
     }
 
     // MARK: Reading
 
-    private func read(_ id: SessionID) async throws -> (session: Session, record: ByteBuffer)? {
+    /// The live session, its record and, if there is an idle limit, what is left of the key's life in milliseconds.
+    private func read(_ id: SessionID) async throws -> (session: Session, record: ByteBuffer, timeToLive: Int?)? {
         guard let (record, timeToLive) = try await fetch(id) else { return nil }
         let session: Session
         do throws(SessionRecordError) {
@@ -117,13 +117,11 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
             return nil
         }
         // Redis may be a moment late, and a TTL that another program wrote may be too long.
-        let now = Date()
-        guard !session.isExpired(at: now) else { return nil }
-        if let timeToLive { await touch(id, session, timeToLive: timeToLive, at: now) }
-        return (session, record)
+        guard !session.isExpired(at: Date()) else { return nil }
+        return (session, record, timeToLive)
     }
 
-    /// The record and, if there is an idle limit, what is left of the key's life in milliseconds, in one round trip.
+    /// The record and what is left of the key's life, in one round trip.
     private func fetch(_ id: SessionID) async throws -> (record: ByteBuffer, timeToLive: Int?)? {
         let key = keys.session(id)
         do {
@@ -131,10 +129,12 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
                 return try bytes(await client.send(.get(key)), of: id).map { ($0, nil) }
             }
             let replies = try await client.send(pipeline: [.get(key), .remainingMilliseconds(key)])
-            guard let record = try bytes(replies[0], of: id), case .number(let timeToLive) = replies[1] else {
-                return nil
+            guard let record = try bytes(replies[0], of: id) else { return nil }
+            switch replies[1] {
+            case .number(let timeToLive): return (record, Int(timeToLive))
+            case .error(let error): throw error
+            default: throw RedisClientError(.protocolViolation, reason: "an unexpected reply to PTTL")
             }
-            return (record, Int(timeToLive))
         } catch let error as RedisServerError where error.kind == .wrongType {
             unreadable.note(id, "the key holds another type than a string")
             return nil
@@ -150,7 +150,8 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
     private func touch(_ id: SessionID, _ session: Session, timeToLive: Int, at now: Date) async {
         guard let interval = policy.touchInterval else { return }
         let wanted = self.timeToLive(of: session, at: now)
-        guard wanted - timeToLive >= interval.wholeMilliseconds else { return }
+        // Not the difference of the two: what a server answers may overflow it.
+        guard timeToLive <= wanted - interval.wholeMilliseconds else { return }
         _ = try? await client.send(.expire(keys.session(id), milliseconds: wanted))
     }
 
@@ -196,6 +197,13 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
         return min(absolute, policy.idleTimeout?.wholeMilliseconds ?? absolute)
     }
 
+    /// Sends a command whose only good answer is `OK`.
+    private func write(_ command: RedisCommand) async throws {
+        guard try await call({ try await self.client.send(command) }) == .simpleString("OK") else {
+            throw SessionStoreError(.rejected, reason: "an unexpected reply to \(command)")
+        }
+    }
+
     private func call(_ body: () async throws -> RESPValue) async throws -> RESPValue {
         do {
             return try await body()
@@ -213,7 +221,9 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
 }
 
 extension Duration {
+    /// From none to a thousand years, so that no sum with it can overflow.
     fileprivate var wholeMilliseconds: Int {
-        Int(components.seconds) * 1000 + Int(components.attoseconds / 1_000_000_000_000_000)
+        let bounded = Swift.min(Swift.max(self, .zero), .seconds(1000 * 366 * 86_400)).components
+        return Int(bounded.seconds) * 1000 + Int(bounded.attoseconds / 1_000_000_000_000_000)
     }
 }

@@ -43,6 +43,36 @@ extension StoreConformance {
             }
             try expect(try await subject.store.session(for: id) == nil, "a foreign ID has no session")
         },
+        Check("R17: an ID has 128 random bits at least") { subject in
+            var distinct: [Set<UInt8>] = []
+            for _ in 0..<200 {
+                let id = try await subject.store.createSession(tokens: Sample.tokens(), userInfo: Sample.userInfo)
+                for (place, byte) in id.secret.utf8.enumerated() {
+                    if place == distinct.count { distinct.append([]) }
+                    distinct[place].insert(byte)
+                }
+            }
+            // What 200 IDs show in a place is at most what is random there: 4 bits for a hex digit, 5 of base64url's 6.
+            let bits = distinct.reduce(0) { $0 + Int.bitWidth - 1 - $1.count.leadingZeroBitCount }
+            try expect(bits >= 128, "200 IDs differ in 128 bits and more, not in \(bits)")
+        },
+        Check("an ID that differs in one character or in case is another") { subject in
+            let id = try await subject.store.createSession(tokens: Sample.tokens(), userInfo: Sample.userInfo)
+            let last = id.secret.hasSuffix("A") ? "B" : "A"
+            let others = [
+                id.secret.lowercased(), id.secret.uppercased(), String(id.secret.dropLast()) + last, id.secret + last,
+                String(id.secret.dropLast()),
+            ]
+            for other in others.filter({ $0 != id.secret }).compactMap({ SessionID($0) }) {
+                try expect(try await subject.replica.session(for: other) == nil, "a similar ID opens nothing")
+                try expect(
+                    try await subject.replica.refreshSession(other, tokens: Sample.tokens("other")) == nil,
+                    "a similar ID refreshes nothing")
+                try await subject.replica.deleteSession(other)
+            }
+            try expect(
+                try await subject.store.session(for: id)?.tokens == Sample.tokens(), "the session is as it was")
+        },
         Check("R17: IDs differ, and one opens no other session") { subject in
             var ids: Set<SessionID> = []
             for number in 0..<200 {
@@ -66,7 +96,23 @@ extension StoreConformance {
             try expect(try await subject.replica.session(for: id) == nil, "it is gone there")
             try await subject.store.deleteSession(id)
             try await subject.store.deleteSession(SessionID())
-            try expect(try await subject.store.session(for: other) != nil, "others are untouched")
+            try expect(
+                try await subject.store.session(for: other)?.tokens == Sample.tokens("other"), "others are untouched")
+        },
+        Check("R20: a replica that has read a session sees its refresh and its end") { subject in
+            for (writer, reader) in [(subject.store, subject.replica), (subject.replica, subject.store)] {
+                let id = try await writer.createSession(tokens: Sample.tokens(), userInfo: Sample.userInfo)
+                try expect(try await reader.session(for: id)?.tokens == Sample.tokens(), "it is read")
+                // The news may take a moment to reach a cache.
+                _ = try await writer.refreshSession(id, tokens: Sample.tokens("second"))
+                try await waitUntil("the reader sees the new tokens", within: .seconds(1)) {
+                    try await reader.session(for: id)?.tokens == Sample.tokens("second")
+                }
+                try await writer.deleteSession(id)
+                try await waitUntil("the reader sees that it is gone", within: .seconds(1)) {
+                    try await reader.session(for: id) == nil
+                }
+            }
         },
     ]
 }

@@ -24,9 +24,16 @@ public enum OneTimeRecordConformance {
         try expect(taken == [[0, 13, 10, 255]], "of 64 that take a record, one gets it, and whole")
         try expect(try await replica.takeRecord(key: key) == nil, "a taken record is gone")
 
+        let other = SessionID().secret
+        let largest = (0..<16_384).map { UInt8(truncatingIfNeeded: $0) }
+        try await store.putRecord(largest, key: other, lifetime: .seconds(600))
         try await store.putRecord([1], key: key, lifetime: .milliseconds(100))
+        try await store.putRecord([2], key: key + "-short", lifetime: .zero)
         try await Task.sleep(for: .milliseconds(200))
         try expect(try await replica.takeRecord(key: key) == nil, "a record whose time is over is gone")
+        try expect(try await replica.takeRecord(key: key + "-short") == nil, "a record without a lifetime is gone")
+        try expect(
+            try await replica.takeRecord(key: other) == largest, "one of 16 KiB whose time is not over is there, whole")
 
         do {
             try await store.putRecord([UInt8](repeating: 0, count: 16_385), key: key, lifetime: .seconds(60))

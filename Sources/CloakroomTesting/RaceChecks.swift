@@ -4,7 +4,14 @@ extension StoreConformance {
     static let raceChecks: [Check] = [
         Check("R30: of 1,000 races of logout against refresh, none revives the session") { subject in
             try await race(count: 1000, subject)
-        }
+        },
+        // Where each use is noted, a read is a write, and must not bring a session back either.
+        Check(
+            "R30: of 500 races of logout against use, with an idle limit, none revives the session",
+            policy: SessionPolicy(idleTimeout: .seconds(3600))
+        ) { subject in
+            try await race(count: 500, subject)
+        },
     ]
 
     /// Races a logout against a refresh and a read, over and over.
@@ -26,6 +33,8 @@ extension StoreConformance {
         async let refreshed = subject.replica.refreshSession(id, tokens: Sample.tokens("second"))
         async let read = subject.replica.session(for: id)
         async let refreshedAgain = subject.store.refreshSession(id, tokens: Sample.tokens("third"))
+        // A store that never waits would else be done with the logout before the others have begun.
+        for _ in 0..<Int.random(in: 0...8) { await Task.yield() }
         try await subject.store.deleteSession(id)
         try expect(try await subject.store.session(for: id) == nil, "it is gone as soon as the logout is done")
         _ = try await (refreshed, read, refreshedAgain)

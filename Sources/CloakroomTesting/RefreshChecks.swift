@@ -1,18 +1,37 @@
 import Cloakroom
 
+import struct Foundation.Date
+
 extension StoreConformance {
     static let refreshChecks: [Check] = [
         Check("a refresh replaces the tokens and nothing else") { subject in
             let id = try await subject.store.createSession(tokens: Sample.tokens(), userInfo: Sample.userInfo)
             let before = try await subject.store.session(for: id)
+            let start = Date().addingTimeInterval(-1.5)
             let answer = try await subject.store.refreshSession(id, tokens: Sample.tokens("second"))
             for session in [answer, try await subject.replica.session(for: id)] {
                 try expect(session?.tokens == Sample.tokens("second"), "the tokens are the new ones")
                 try expect(session?.userInfo == Sample.userInfo, "the user info is as before")
                 try expect(session?.createdAt == before?.createdAt, "created_at is as before")
                 try expect(session?.expiresAt == before?.expiresAt, "R18: expires_at is as before")
-                try expect(session?.refreshedAt != nil, "the time of the refresh is noted")
+                try expect(
+                    session?.refreshedAt.map { $0 >= start && $0 <= Date() } == true, "the time of the refresh is noted"
+                )
             }
+            let read = try await subject.replica.session(for: id)
+            try expect(answer == read, "the answer is what is then read")
+        },
+        Check("members of the tokens that the store does not know survive a refresh") { subject in
+            var tokens = Sample.tokens()
+            tokens.otherFields = ["scope": "openid", "session_state": "s", "limits": ["deep": [1, .null]]]
+            let id = try await subject.store.createSession(tokens: tokens, userInfo: Sample.userInfo)
+            var newer = Sample.tokens("second")
+            newer.otherFields = ["scope": "openid email", "new": true]
+            _ = try await subject.store.refreshSession(id, tokens: newer)
+            newer.otherFields["session_state"] = "s"
+            newer.otherFields["limits"] = ["deep": [1, .null]]
+            try expect(
+                try await subject.replica.session(for: id)?.tokens == newer, "old ones stay, new ones are added")
         },
         Check("R22: a refresh without a refresh token or ID token keeps the old ones") { subject in
             let id = try await subject.store.createSession(tokens: Sample.tokens(), userInfo: Sample.userInfo)

@@ -45,6 +45,8 @@ import Testing
             ("LOADING Redis is loading the dataset in memory", .loading),
             ("READONLY You can't write against a read only replica.", .readOnly),
             ("OOM command not allowed when used memory > 'maxmemory'.", .outOfMemory),
+            ("ERR max number of clients reached", .tooManyClients),
+            ("DENIED Redis is running in protected mode because s3cret", .connectionDenied),
             ("MOVED 3999 127.0.0.1:6381", .moved),
             ("ERR unknown command 'HELLO', with args beginning with: 's3cret'", .unknownCommand),
             ("ERR s3cret", .other), ("", .other),

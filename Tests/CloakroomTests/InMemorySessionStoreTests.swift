@@ -3,6 +3,7 @@ import CloakroomTesting
 import Foundation
 import Logging
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite struct InMemorySessionStoreTests {

@@ -28,7 +28,8 @@ import Testing
             ".5", "-", "1e",
             "+1", "NaN", #""abc"#, #""\x""#, #""\u12""#, #""\ud800""#, #""\udc00""#, #""\ud800\u0041""#, "\"\u{1}\"",
             "1 2", "[1}",
-            #"{"tokens":{"access_to"#,
+            #"{"tokens":{"access_to"#, "\u{FEFF}{}", "{}\u{0}", "\u{A0}1", #""\ud83d\ud83d""#, #""\u+123""#, "1e+",
+            "--1", "0x1",
         ])
     func malformed(_ text: String) {
         #expect(throws: JSONParsingError.self) { try parse(text) }

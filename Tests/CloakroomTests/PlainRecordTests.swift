@@ -84,6 +84,37 @@ import Testing
         #expect(error.map { !$0.description.contains("s3cret") } == true)
     }
 
+    @Test("other members can't stand in for those of the record")
+    func shadowing() throws {
+        let fake: JSONObject = ["access_token": "x", "tokens": 1, "expires_at": "x", "mine": 1]
+        let session = Session(
+            tokens: TokenSet(accessToken: "a", otherFields: fake), userInfo: UserInfo(subject: "s"), createdAt: .now,
+            expiresAt: .now, otherFields: fake)
+        let read = try PlainRecord.decode(PlainRecord.encode(session))
+        #expect(read.tokens.accessToken == "a" && read.tokens.otherFields["mine"] == 1)
+        #expect(read.expiresAt == session.expiresAt && read.otherFields["mine"] == 1)
+    }
+
+    @Test("a session is the same before it was stored and after, its times included")
+    func sameWhenRead() throws {
+        let now = Date(timeIntervalSince1970: 1_705_314_600.75)
+        let session = Session(
+            tokens: TokenSet(accessToken: "a"), userInfo: UserInfo(subject: "s"), createdAt: now,
+            expiresAt: now.addingTimeInterval(60)
+        ).refreshed(with: TokenSet(accessToken: "b"), at: now)
+        #expect(try PlainRecord.decode(PlainRecord.encode(session)) == session)
+    }
+
+    @Test("claims as deep as a provider may nest them can be read once stored")
+    func depth() throws {
+        let depth = JSONValue.maximumDepth
+        let text = String(repeating: #"{"a":"#, count: depth) + "1" + String(repeating: "}", count: depth)
+        let claims = try #require(try JSONValue(parsing: Array(text.utf8)).object)
+        let session = Session(
+            tokens: TokenSet(accessToken: "a"), userInfo: UserInfo(claims: claims), createdAt: .now, expiresAt: .now)
+        #expect(try PlainRecord.decode(PlainRecord.encode(session)).userInfo.claims == claims)
+    }
+
     @Test func tooLarge() {
         let text = #"{"tokens":{"access_token":""# + String(repeating: "x", count: PlainRecord.maximumSize) + #""}}"#
         #expect(throws: SessionRecordError.self) { try decode(text) }
@@ -112,9 +143,18 @@ import Testing
             "2024-01-15T10:30:00.",
             "2024-01-15T10:30:00Zx", "2024-01-15T10:30:00+25:00", "1969-12-31T23:59:59", "20240115T103000",
             "2024-01-15T10:30:00.\(String(repeating: "1", count: 100))", "-024-01-15T10:30:00",
+            // Within the years as written, out of them in UTC: we could not write them.
+            "1970-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "9999-12-31T23:59:60Z",
         ])
     func refuses(_ text: String) {
         #expect(Timestamp.parse(text) == nil)
+    }
+
+    @Test(
+        "whatever is written can be read, also of times out of the years",
+        arguments: [-1e300, -62_135_596_800, -1, 253_402_300_800, 1e300, .infinity, -.infinity, .nan])
+    func writesNearest(_ seconds: Double) {
+        #expect(Timestamp.parse(Timestamp.format(Date(timeIntervalSince1970: seconds))) != nil)
     }
 
     @Test("writing agrees with Foundation's calendar over four centuries")

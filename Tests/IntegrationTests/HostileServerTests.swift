@@ -6,9 +6,9 @@ import Synchronization
 import Testing
 
 /// A server that greets like Redis and then answers every command with the same bytes.
-private final class HostileServer {
+final class HostileServer {
     private let channel: any Channel
-    let connections = Counter()
+    fileprivate let connections = Counter()
 
     var url: String { "redis://127.0.0.1:\(channel.localAddress?.port ?? 0)" }
 

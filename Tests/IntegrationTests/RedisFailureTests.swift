@@ -1,6 +1,7 @@
 import Cloakroom
 import CloakroomRedis
 import Foundation
+import TestSupport
 import Testing
 
 extension Integration {
@@ -106,6 +107,56 @@ extension Integration {
                     try await stores[0].ping()
                     let error = try await failure(stores[0], naming: "NOPERM")
                     #expect(error.code == .rejected)
+                }
+            }
+        }
+
+        @Test("R42: with an idle limit, a user that may not ask for the TTL: an error, not a logout")
+        func permissionForTimeToLive() async throws {
+            try await RedisServer.run { server in
+                let id = try await withStores(on: server) {
+                    try await $0[0].createSession(tokens: .sample(), userInfo: .jane)
+                }
+                try server.cli("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-pttl")
+                try await withStores(
+                    on: server, url: "redis://app:pw@127.0.0.1:\(server.port)",
+                    policy: SessionPolicy(idleTimeout: .seconds(600))
+                ) { stores in
+                    let error = await #expect(throws: SessionStoreError.self) { try await stores[0].session(for: id) }
+                    #expect(error?.code == .rejected && error?.reason.contains("NOPERM") == true)
+                }
+            }
+        }
+
+        @Test("R42: a TTL that no Redis would answer harms nothing")
+        func absurdTimeToLive() async throws {
+            let session = Session(beginningAt: .now, policy: SessionPolicy(), tokens: .sample(), userInfo: .jane)
+            let record = PlainRecord.encode(session)
+            let reply = Array("$\(record.count)\r\n".utf8) + record + Array("\r\n:\(Int64.min)\r\n".utf8)
+            let server = try await HostileServer(answering: reply)
+            let store = RedisSessionStore(
+                configuration: RedisStoreConfiguration(url: try RedisURL(server.url)),
+                policy: SessionPolicy(idleTimeout: .seconds(600)), logger: silent)
+            let read = try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await store.run() }
+                let read = try await store.session(for: SessionID())
+                group.cancelAll()
+                return read
+            }
+            #expect(read == session)
+            await server.close()
+        }
+
+        @Test("a user without a password is that user, not the default one")
+        func userWithoutPassword() async throws {
+            try await RedisServer.run { server in
+                try server.cli("ACL", "SETUSER", "guest", "on", "nopass", "~*", "+@all", "-set")
+                try await withStores(on: server, url: "redis://guest@127.0.0.1:\(server.port)") { stores in
+                    try await stores[0].ping()
+                    let error = await #expect(throws: SessionStoreError.self) {
+                        try await stores[0].createSession(tokens: .sample(), userInfo: .jane)
+                    }
+                    #expect(error?.reason.contains("NOPERM") == true)
                 }
             }
         }

@@ -4,6 +4,7 @@ import CloakroomTesting
 import Foundation
 import Metrics
 import MetricsTestKit
+import TestSupport
 import Testing
 
 extension Integration {

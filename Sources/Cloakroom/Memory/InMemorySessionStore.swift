@@ -117,8 +117,9 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
 }
 
 extension Session {
-    /// A new session of this policy, its times in the whole seconds of the stored form.
+    /// A new session of this policy.
     package init(beginningAt now: Date, policy: SessionPolicy, tokens: TokenSet, userInfo: UserInfo) {
+        // Cut before the sum, so that the two are a whole lifetime apart.
         let createdAt = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
         self.init(
             tokens: tokens, userInfo: userInfo, createdAt: createdAt,

@@ -5,7 +5,7 @@
 public enum JSONValue: Sendable, Equatable {
     case null
     case bool(Bool)
-    /// A number, as the digits that were read.
+    /// A number, as the digits that were read. They are written back unchecked, so must be a number of RFC 8259 §6.
     case number(String)
     case string(String)
     case array([JSONValue])

@@ -19,7 +19,8 @@ public struct Session: Sendable, Equatable {
 
     /// Makes a session. Stores do this; an app gets its sessions from a ``SessionStore``.
     ///
-    /// Times are kept in whole seconds, as the stored form has them.
+    /// Times are cut to whole seconds, as the stored form has them, so that a session is the same before it was stored and
+    /// after.
     public init(
         tokens: TokenSet,
         userInfo: UserInfo,
@@ -30,9 +31,9 @@ public struct Session: Sendable, Equatable {
     ) {
         self.tokens = tokens
         self.userInfo = userInfo
-        self.createdAt = createdAt
-        self.expiresAt = expiresAt
-        self.refreshedAt = refreshedAt
+        self.createdAt = createdAt.wholeSeconds
+        self.expiresAt = expiresAt.wholeSeconds
+        self.refreshedAt = refreshedAt?.wholeSeconds
         self.otherFields = otherFields
     }
 
@@ -57,9 +58,13 @@ public struct Session: Sendable, Equatable {
     public func refreshed(with tokens: TokenSet, at now: Date) -> Session {
         var copy = self
         copy.tokens = self.tokens.replaced(by: tokens)
-        copy.refreshedAt = now
+        copy.refreshedAt = now.wholeSeconds
         return copy
     }
+}
+
+extension Date {
+    fileprivate var wholeSeconds: Date { Date(timeIntervalSince1970: timeIntervalSince1970.rounded(.down)) }
 }
 
 extension Session: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {

@@ -1,17 +1,19 @@
 /// How long sessions live (OWASP ASVS 7.3.1, 7.3.2).
 public struct SessionPolicy: Sendable, Equatable {
     /// How long a session lives at most, counted from the login. Nothing extends it. 8 hours by default.
-    public var absoluteLifetime: Duration
+    public let absoluteLifetime: Duration
     /// How long a session may go unused before it ends; `nil`, the default, for no such limit.
-    public var idleTimeout: Duration?
+    public let idleTimeout: Duration?
 
     /// Makes a policy.
     ///
     /// - Parameters:
-    ///   - absoluteLifetime: at least one second.
+    ///   - absoluteLifetime: from one second to ten years; whole seconds count.
     ///   - idleTimeout: at least one second; a limit longer than the absolute one has no effect.
     public init(absoluteLifetime: Duration = .seconds(8 * 60 * 60), idleTimeout: Duration? = nil) {
-        precondition(absoluteLifetime >= .seconds(1), "a session must live for a second at least")
+        precondition(
+            absoluteLifetime >= .seconds(1) && absoluteLifetime <= .seconds(3653 * 86_400),
+            "a session must live for a second at least and ten years at most")
         precondition(idleTimeout.map { $0 >= .seconds(1) } ?? true, "an idle timeout must be a second at least")
         self.absoluteLifetime = absoluteLifetime
         self.idleTimeout = idleTimeout

@@ -20,6 +20,15 @@ package enum PlainRecord {
     /// The largest record that is read or written, in bytes.
     package static let maximumSize = 1 << 20
 
+    /// Levels of nesting that the record adds to what it holds; what a provider may say must be readable once stored.
+    private static let depth = 2
+
+    // Other members can't stand in for these: a reader would take the later of the two.
+    private static let ownMembers: Set<String> = ["tokens", "user_info", "created_at", "expires_at", "refreshed_at"]
+    private static let ownTokenMembers: Set<String> = [
+        "access_token", "refresh_token", "id_token", "expires_in", "refresh_expires_in",
+    ]
+
     package static func encode(_ session: Session) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(4096)
@@ -30,7 +39,7 @@ package enum PlainRecord {
         writeTime("created_at", session.createdAt, to: &out)
         writeTime("expires_at", session.expiresAt, to: &out)
         if let refreshedAt = session.refreshedAt { writeTime("refreshed_at", refreshedAt, to: &out) }
-        for member in session.otherFields.members {
+        for member in session.otherFields.members where !ownMembers.contains(member.name) {
             out.append(UInt8(ascii: ","))
             JSONValue.write(member.name, to: &out)
             out.append(UInt8(ascii: ":"))
@@ -44,7 +53,7 @@ package enum PlainRecord {
         guard raw.count <= maximumSize else { throw SessionRecordError("larger than \(maximumSize) bytes") }
         let record: JSONValue
         do throws(JSONParsingError) {
-            record = try JSONValue(parsing: raw)
+            record = try JSONValue(parsing: raw, maximumDepth: JSONValue.maximumDepth + depth)
         } catch {
             throw SessionRecordError("not JSON: \(error)")
         }
@@ -115,7 +124,7 @@ package enum PlainRecord {
             .init(name: "expires_in", value: tokens.expiresIn.map { .number(String($0)) } ?? .null),
             .init(name: "refresh_expires_in", value: tokens.refreshExpiresIn.map { .number(String($0)) } ?? .null),
         ]
-        members.append(contentsOf: tokens.otherFields.members)
+        members.append(contentsOf: tokens.otherFields.members.filter { !ownTokenMembers.contains($0.name) })
         return JSONObject(distinct: members)
     }
 

@@ -4,9 +4,13 @@ package import struct Foundation.Date
 ///
 /// Other programs write them with a fraction, with `Z` or with an offset (RFC 3339); all of these are read.
 package enum Timestamp {
-    /// Writes whole seconds without a suffix.
+    /// The last second of the year 9999.
+    private static let latest = 253_402_300_799.0
+
+    /// Writes whole seconds without a suffix. A time outside the years 1970 to 9999, which could not be read again, becomes
+    /// the nearest within.
     package static func format(_ date: Date) -> String {
-        let seconds = Int(date.timeIntervalSince1970.rounded(.down))
+        let seconds = Int(Double.minimum(Double.maximum(date.timeIntervalSince1970, 0), latest).rounded(.down))
         let (days, rest) = seconds.quotientAndRemainder(flooredBy: 86_400)
         let (year, month, day) = civil(fromDays: days)
         var out = [UInt8]()
@@ -44,8 +48,10 @@ package enum Timestamp {
         }
         guard let offset = reader.offset(), reader.isAtEnd else { return nil }
         let days = self.days(fromCivil: year, month, day)
-        return Date(
-            timeIntervalSince1970: Double(days * 86_400 + hour * 3600 + minute * 60 + second - offset) + fraction)
+        let seconds = Double(days * 86_400 + hour * 3600 + minute * 60 + second - offset) + fraction
+        // An offset or a leap second may lead out of the years.
+        guard seconds >= 0, seconds < latest + 1 else { return nil }
+        return Date(timeIntervalSince1970: seconds)
     }
 
     private static func append(_ number: Int, width: Int, to out: inout [UInt8]) {

@@ -10,7 +10,7 @@ public protocol SessionStore: Sendable {
     /// - Throws: ``SessionStoreError`` when the session could not be stored.
     func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID
 
-    /// The live session of this ID.
+    /// The live session of this ID. With an idle limit this is a use of it, which keeps it for another idle timeout.
     ///
     /// - Returns: `nil` when the ID is unknown, its session has ended, or what is stored is not a session.
     /// - Throws: ``SessionStoreError`` when the store can't tell.
@@ -22,7 +22,7 @@ public protocol SessionStore: Sendable {
     func deleteSession(_ id: SessionID) async throws
 
     /// Replaces the tokens of a live session, as ``Session/refreshed(with:at:)`` says; never revives a dead one, and never
-    /// moves its end.
+    /// moves its end. It is no use of the session: its idle limit stays where it is.
     ///
     /// - Returns: the session as it now stands, or `nil` when it was no longer live, and then nothing was written.
     /// - Throws: ``SessionStoreError`` when the store could not confirm it.

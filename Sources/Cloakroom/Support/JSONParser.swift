@@ -24,8 +24,10 @@ extension JSONValue {
     }
 
     /// Reads one JSON text from memory that the caller keeps alive for the call.
-    package init(parsing raw: UnsafeRawBufferPointer) throws(JSONParsingError) {
-        var parser = JSONParser(bytes: raw)
+    package init(
+        parsing raw: UnsafeRawBufferPointer, maximumDepth: Int = JSONValue.maximumDepth
+    ) throws(JSONParsingError) {
+        var parser = JSONParser(bytes: raw, maximumDepth: maximumDepth)
         self = try parser.parseDocument()
     }
 }
@@ -34,6 +36,7 @@ extension JSONValue {
 /// drops the order of members and takes several times as long on the path of every session read.
 private struct JSONParser {
     let bytes: UnsafeRawBufferPointer
+    let maximumDepth: Int
     var position = 0
 
     mutating func parseDocument() throws(JSONParsingError) -> JSONValue {
@@ -81,7 +84,7 @@ private struct JSONParser {
     }
 
     private mutating func parseArray(depth: Int) throws(JSONParsingError) -> JSONValue {
-        guard depth <= JSONValue.maximumDepth else { throw failure("nested too deep") }
+        guard depth <= maximumDepth else { throw failure("nested too deep") }
         position += 1
         var elements: [JSONValue] = []
         skipWhitespace()
@@ -96,7 +99,7 @@ private struct JSONParser {
     }
 
     private mutating func parseObject(depth: Int) throws(JSONParsingError) -> JSONValue {
-        guard depth <= JSONValue.maximumDepth else { throw failure("nested too deep") }
+        guard depth <= maximumDepth else { throw failure("nested too deep") }
         position += 1
         var members: [JSONObject.Member] = []
         skipWhitespace()

@@ -52,8 +52,9 @@ extension RedisCommand {
     /// `HELLO 3 [AUTH user password] SETNAME name` (Redis 6.0)
     static func hello(user: String?, password: String?, clientName: String) -> RedisCommand {
         var arguments: [Argument] = [.integer(3)]
-        if let password {
-            arguments += [.text("AUTH"), .text(user ?? "default"), .text(password)]
+        // A user without a password (`nopass`) must be named all the same, or Redis takes us for its default user.
+        if user != nil || password != nil {
+            arguments += [.text("AUTH"), .text(user ?? "default"), .text(password ?? "")]
         }
         arguments += [.text("SETNAME"), .text(clientName)]
         return RedisCommand("HELLO", arguments, isIdempotent: true)

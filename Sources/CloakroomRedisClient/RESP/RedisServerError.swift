@@ -9,6 +9,7 @@ public struct RedisServerError: Error, Sendable, Equatable {
         case loading, readOnly, outOfMemory, misconfigured, notEnoughReplicas, primaryDown
         case scriptUnknown, scriptBusy, wrongType
         case moved, ask, tryAgain, clusterDown
+        case tooManyClients, connectionDenied
         case unknownCommand, other
     }
 
@@ -44,7 +45,13 @@ public struct RedisServerError: Error, Sendable, Equatable {
         case "TRYAGAIN": .tryAgain
         case "CLUSTERDOWN": .clusterDown
         case "NOPROTO": .unknownCommand
-        default: message.hasPrefix("ERR unknown command") ? .unknownCommand : .other
+        case "DENIED": .connectionDenied
+        default:
+            if message.hasPrefix("ERR unknown command") {
+                .unknownCommand
+            } else {
+                message.hasPrefix("ERR max number of clients") ? .tooManyClients : .other
+            }
         }
     }
 }
@@ -72,7 +79,9 @@ extension RedisServerError: CustomStringConvertible, CustomDebugStringConvertibl
         case .moved, .ask: "the key is on another node of the cluster"
         case .tryAgain: "the slot is being moved"
         case .clusterDown: "the cluster is down"
-        case .unknownCommand: "it does not know the command; Redis 6 or newer is needed"
+        case .tooManyClients: "it has as many connections as it takes (maxclients)"
+        case .connectionDenied: "it takes connections of its own machine only (protected-mode), until a password is set"
+        case .unknownCommand: "it does not know the command; Redis 6.2 or newer is needed"
         case .other: "an error"
         }
     }

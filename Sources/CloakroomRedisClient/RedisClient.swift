@@ -1,5 +1,6 @@
 public import Logging
 import NIOPosix
+import Synchronization
 
 /// A client for one Redis server over a few multiplexed connections.
 ///
@@ -12,11 +13,14 @@ import NIOPosix
 /// ``run()`` keeps the connections and must run for as long as the client is used.
 public final class RedisClient: Sendable {
     private let connections: [MultiplexedConnection]
+    private let logger: Logger
+    private let isRunning = Atomic<Bool>(false)
 
     /// Makes a client; nothing is connected before ``run()``.
     ///
     /// - Parameter logger: gets connection events, never a command, a reply or a password.
     public init(configuration: RedisClientConfiguration, logger: Logger) {
+        self.logger = logger
         let count = max(1, configuration.connections)
         let status = ConnectionStatus(total: count, url: configuration.url, logger: logger)
         self.connections = (0..<count).map { _ in
@@ -47,7 +51,13 @@ public final class RedisClient: Sendable {
     }
 
     /// Connects, and connects again whenever a connection is lost, until ``shutDown()`` or cancellation.
+    ///
+    /// A second call, while or after the first runs, does nothing but say so in the log.
     public func run() async {
+        guard !isRunning.exchange(true, ordering: .relaxed) else {
+            logger.error("the Redis client was run already; it can't run twice")
+            return
+        }
         await withTaskGroup(of: Void.self) { group in
             for connection in connections {
                 group.addTask {

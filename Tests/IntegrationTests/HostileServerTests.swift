@@ -39,7 +39,7 @@ final class HostileServer {
         func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
     }
 
-    static let greeting = "%1\r\n+proto\r\n:3\r\n-ERR no SETINFO\r\n"
+    static let greeting = "%1\r\n+proto\r\n:3\r\n+PONG\r\n-ERR no SETINFO\r\n"
 
     init(answering bytes: [UInt8], repeats: Int = 1, greeting: String = HostileServer.greeting) async throws {
         let (buffer, connections) = (ByteBuffer(bytes: bytes), connections)
@@ -109,7 +109,7 @@ extension Integration {
             #expect(array.error != nil)
             let pushes = try await answer(
                 to: String(repeating: ">2\r\n+a\r\n+b\r\n", count: 50_000), repeats: 50, within: .seconds(2))
-            #expect(pushes.error?.code == .timeout || pushes.error?.code == .connectionLost)
+            #expect(pushes.error != nil)
             #expect(residentMegabytes() - before < 300)
         }
 

@@ -7,7 +7,7 @@ enum ConnectionFailure {
         switch error {
         case let error as RedisClientError: error.reason
         case let error as RedisServerError: error.description
-        case let error as IOError: String(describing: error.errnoCode).isEmpty ? "I/O error" : reason(error.errnoCode)
+        case let error as IOError: reason(error.errnoCode)
         case let error as NIOConnectionError: describe(error)
         case is ChannelError: "the connection timed out or was closed"
         default: "the connection failed (\(type(of: error)))"

@@ -9,6 +9,7 @@ final class MultiplexedConnection: Sendable {
     let eventLoop: any EventLoop
     private let queue: RequestQueue
     private let timeout: TimeAmount
+    private let isRunning = Atomic<Bool>(false)
     private let current = Mutex<Connection?>(nil)
     /// The wait between two attempts to connect, if there is one now.
     private let pause = Mutex<EventLoopPromise<Void>?>(nil)
@@ -66,6 +67,12 @@ final class MultiplexedConnection: Sendable {
         case .fail(let error): request.fail(error)
         case .wakeConnection:
             eventLoop.execute { self.current.withLock { $0 }?.handler.value.writeQueued() }
+        case .waitForConnection:
+            // Before `run()` nothing else would end its wait.
+            guard !isRunning.load(ordering: .relaxed) else { return }
+            eventLoop.scheduleTask(deadline: request.deadline) {
+                request.fail(RedisClientError(.notConnected, reason: "not connected yet"))
+            }
         }
     }
 
@@ -78,6 +85,7 @@ final class MultiplexedConnection: Sendable {
     /// - Parameter handOver: gives requests that wait here, while there is no connection, to one that is up; returns those
     ///   that no one took.
     func run(handOver: @escaping HandOver) async {
+        isRunning.store(true, ordering: .relaxed)
         let tick = startTicking(handOver)
         defer { tick.cancel() }
         await withTaskCancellationHandler {
@@ -86,7 +94,7 @@ final class MultiplexedConnection: Sendable {
             shutDown()
             current.withLock { $0 }?.channel.close(promise: nil)
         }
-        fail(queue.takeAll(), RedisClientError(.shutDown, reason: "the Redis client was shut down"))
+        fail(queue.takeAll(), Self.shutDownError)
     }
 
     /// Refuses further commands, waits for the replies to those that were given, and ends ``run()``.
@@ -111,11 +119,14 @@ final class MultiplexedConnection: Sendable {
             let error: RedisClientError
             do {
                 let connection = try await connect()
-                backoff.reset()
+                let start = NIODeadline.now()
                 error = await serve(connection, handOver)
                 if queue.isShutDown { break }
+                // A server that accepts and hangs up at once must not be knocked at 50 times a second.
+                if NIODeadline.now() - start > .seconds(1) { backoff.reset() }
                 status.lost(error.reason)
             } catch let failure {
+                if queue.isShutDown { break }
                 error =
                     failure as? RedisClientError
                     ?? RedisClientError(.notConnected, reason: ConnectionFailure.describe(failure))
@@ -128,10 +139,12 @@ final class MultiplexedConnection: Sendable {
 
     private func connect() async throws -> Connection {
         let timeout = TimeAmount(configuration.connectTimeout)
+        let deadline = NIODeadline.now() + timeout
         let (queue, limits) = (queue, configuration.limits)
         let connection = try await ClientBootstrap(group: eventLoop)
             .connectTimeout(timeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16_384, maximum: 65_536)
             )
@@ -143,7 +156,7 @@ final class MultiplexedConnection: Sendable {
                 }
             }
         do {
-            try await handshake(connection, deadline: .now() + timeout)
+            try await handshake(connection, deadline: deadline)
             return connection
         } catch {
             try? await connection.channel.close()
@@ -178,8 +191,9 @@ final class MultiplexedConnection: Sendable {
         } onCancel: {
             request.fail(CancellationError())
         }
-        for case .error(let error) in replies.prefix(required) {
-            throw RedisClientError(.handshakeRefused, reason: error.description)
+        for (command, reply) in zip(commands.prefix(required), replies) {
+            guard case .error(let error) = reply else { continue }
+            throw RedisClientError(.handshakeRefused, reason: "\(command): \(error)")
         }
         // A server that is still loading greets all the same. Callers wait a little for it rather than fail.
         if case .error(let error) = replies[required], error.kind == .loading {
@@ -223,6 +237,8 @@ final class MultiplexedConnection: Sendable {
         return error
     }
 
+    private static let shutDownError = RedisClientError(.shutDown, reason: "the Redis client was shut down")
+
     private func fail(_ requests: [RedisRequest], _ error: RedisClientError) {
         for request in requests { request.fail(error) }
     }
@@ -235,7 +251,8 @@ final class MultiplexedConnection: Sendable {
     private func rescue(_ handOver: HandOver) {
         let stranded = queue.takeStranded()
         guard !stranded.isEmpty else { return }
-        queue.putBack(handOver(stranded))
+        let left = handOver(stranded)
+        if !queue.putBack(left) { fail(left, Self.shutDownError) }
     }
 
     // MARK: Time

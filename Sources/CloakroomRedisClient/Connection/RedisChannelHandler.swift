@@ -23,7 +23,12 @@ final class RedisChannelHandler: ChannelInboundHandler {
                     switch machine.receive(value) {
                     case .answer(let request, let replies): answered.append((request, replies))
                     case .wait, .push: break
-                    case .close: return RedisClientError(.protocolViolation, reason: "a reply to no command")
+                    case .close:
+                        // So Redis refuses connections: too many clients, protected mode.
+                        if case .error(let error) = value {
+                            return RedisClientError(.handshakeRefused, reason: error.description)
+                        }
+                        return RedisClientError(.protocolViolation, reason: "a reply to no command")
                     }
                 }
                 return nil
@@ -37,6 +42,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     /// Whether requests wait in the queue because the connection could not take them.
     private var isBlocked = false
+    /// Whether nothing more will come into the queue.
+    private var isDraining = false
     private var lastReceived = NIODeadline.now()
     /// Whether the connection looked dead at the last look.
     private var hasStalled = false
@@ -67,6 +74,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
         }
         isBlocked = false
         write(queue.takeAll())
+        if isDraining { receiving.machine.drain() }
     }
 
     /// Writes these requests, ahead of what waits in the queue.
@@ -96,6 +104,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if isBlocked { writeQueued() }
+        if receiving.machine.isDrained { context.close(promise: nil) }
         context.fireChannelWritabilityChanged()
     }
 
@@ -106,8 +115,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
         let failure = receiving.receive(unwrapInboundIn(data))
         handOver()
         if let failure { return close(context, failure) }
-        if receiving.machine.isDrained { context.close(promise: nil) }
         if isBlocked { writeQueued() }
+        if receiving.machine.isDrained { context.close(promise: nil) }
     }
 
     /// Resumes callers in one go: resumed one by one while the rest is being parsed, each would wake a thread of its own.
@@ -125,13 +134,16 @@ final class RedisChannelHandler: ChannelInboundHandler {
     /// socket, unread because we were late ourselves.
     func expire(now: NIODeadline, stallLimit: TimeAmount) {
         var isOverdue = false
+        var isLongOverdue = false
         receiving.machine.forEachInFlight { request in
             guard request.deadline <= now else { return false }
             isOverdue = true
+            // Pushes without end must not make a connection look alive on which nothing is answered.
+            if request.deadline + stallLimit * 4 <= now { isLongOverdue = true }
             request.fail(RedisClientError(.timeout, reason: "Redis did not answer in time"))
             return true
         }
-        guard isOverdue, let context, lastReceived + stallLimit <= now else {
+        guard isOverdue, let context, isLongOverdue || lastReceived + stallLimit <= now else {
             hasStalled = false
             return
         }
@@ -148,8 +160,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     /// Writes what still waits and closes when all is answered.
     func drain() {
+        isDraining = true
         writeQueued()
-        receiving.machine.drain()
         if receiving.machine.isDrained { context?.close(promise: nil) }
     }
 

@@ -21,6 +21,8 @@ final class RedisRequest: Sendable {
 
     private enum State {
         case idle
+        /// Failed before the caller's continuation was there.
+        case failed(any Error)
         case waiting(Waiter)
         case left
     }
@@ -79,15 +81,19 @@ final class RedisRequest: Sendable {
 
     /// Takes the caller's continuation.
     ///
-    /// - Returns: `false` if the call was cancelled before it began; then the continuation was resumed.
+    /// - Returns: `false` if the call failed or was cancelled before it began; then the continuation was resumed.
     func begin(_ waiter: Waiter) -> Bool {
-        let isLate = state.withLock { state in
-            if case .left = state { return true }
+        let failure: (any Error)? = state.withLock { state in
+            if case .failed(let error) = state {
+                state = .left
+                return error
+            }
             state = .waiting(waiter)
-            return false
+            return nil
         }
-        if isLate { waiter.fail(CancellationError()) }
-        return !isLate
+        guard let failure else { return true }
+        waiter.fail(failure)
+        return false
     }
 
     func succeed(_ replies: RESPReplies) {
@@ -99,7 +105,19 @@ final class RedisRequest: Sendable {
     }
 
     func fail(_ error: any Error) {
-        leave()?.fail(error)
+        let waiter: Waiter? = state.withLock { state in
+            switch state {
+            case .idle:
+                state = .failed(error)
+                return nil
+            case .waiting(let waiter):
+                state = .left
+                return waiter
+            case .failed, .left:
+                return nil
+            }
+        }
+        waiter?.fail(error)
     }
 
     private func leave() -> Waiter? {

@@ -24,6 +24,8 @@ final class RequestQueue: Sendable {
     enum EnqueueAction {
         case none
         case wakeConnection
+        /// There is no connection; the request waits for one.
+        case waitForConnection
         case fail(RedisClientError)
     }
 
@@ -50,7 +52,7 @@ final class RequestQueue: Sendable {
                 guard NIODeadline.now() < since + patience else { return .fail(error) }
                 guard state.waiting.count < maximumCount else { return .fail(Self.overloaded(maximumCount)) }
                 state.waiting.append(request)
-                return .none
+                return .waitForConnection
             case .up:
                 guard state.waiting.count < maximumCount else { return .fail(Self.overloaded(maximumCount)) }
                 state.waiting.append(request)
@@ -111,8 +113,14 @@ final class RequestQueue: Sendable {
     }
 
     /// Puts requests back, ahead of those that came meanwhile.
-    func putBack(_ requests: [RedisRequest]) {
-        state.withLock { $0.waiting = requests + $0.waiting }
+    ///
+    /// - Returns: `false` when the client was shut down meanwhile; then the caller has to fail them.
+    func putBack(_ requests: [RedisRequest]) -> Bool {
+        state.withLock { state in
+            if case .shutDown = state.link { return false }
+            state.waiting = requests + state.waiting
+            return true
+        }
     }
 
     /// Refuses all further requests. What waits may still be fetched.

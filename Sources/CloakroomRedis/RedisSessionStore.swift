@@ -45,6 +45,10 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
         }
     }
 
+    /// Executors on the threads of the store's connections. A task that runs on one of them, by
+    /// `withTaskExecutorPreference(_:)`, reads sessions without waking another thread; it must not block.
+    public var taskExecutors: [any TaskExecutor] { client.taskExecutors }
+
     public func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID {
         let id = SessionID()
         let now = Date()

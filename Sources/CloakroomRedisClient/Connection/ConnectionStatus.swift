@@ -26,9 +26,11 @@ final class ConnectionStatus: Sendable {
             if state.connectedCount == total { state.lastFailure = nil }
             return state.connectedCount
         }
-        logger.log(
-            level: count == 1 ? .info : .debug, "Redis connection successful",
-            metadata: ["url": "\(url)", "connections": "\(count) of \(total)"])
+        if count == 1 {
+            logger.info("Redis connection successful", metadata: ["url": "\(url)"])
+        } else {
+            logger.debug("Further Redis connection", metadata: ["connections": "\(count) of \(total)"])
+        }
     }
 
     func lost(_ reason: String) {

@@ -71,7 +71,9 @@ final class MultiplexedConnection: Sendable {
             // Before `run()` nothing else would end its wait.
             guard !isRunning.load(ordering: .relaxed) else { return }
             eventLoop.scheduleTask(deadline: request.deadline) {
-                request.fail(RedisClientError(.notConnected, reason: "not connected yet"))
+                // If it was sent meanwhile, it has a time limit there, and may have been carried out.
+                let (overdue, error) = self.queue.takeOverdue(now: .now())
+                self.fail(overdue, error)
             }
         }
     }

@@ -17,6 +17,7 @@ let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swi
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
@@ -58,6 +59,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.10.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.7.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.97.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.0.0"),
@@ -67,13 +69,16 @@ let package = Package(
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.3.0"),
     ],
     targets: [
+        // The system's zlib, for compressed records.
+        .systemLibrary(
+            name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"]), .yum(["zlib-devel"]), .brew(["zlib"])]),
         // The core: knows no Redis and no HTTP.
-        .target(name: "Cloakroom", dependencies: [crypto, heap, logging, lifecycle]),
+        .target(name: "Cloakroom", dependencies: ["CZlib", crypto, deque, heap, logging, lifecycle, metrics]),
         // RESP3 over SwiftNIO: knows no session.
-        .target(name: "CloakroomRedisClient", dependencies: [deque, logging, nioCore, nioPosix]),
+        .target(name: "CloakroomRedisClient", dependencies: [deque, logging, nioCore, nioPosix, nioSSL]),
         .target(
             name: "CloakroomRedis",
-            dependencies: ["Cloakroom", "CloakroomRedisClient", crypto, logging, metrics, nioCore, lifecycle]),
+            dependencies: ["Cloakroom", "CloakroomRedisClient", crypto, deque, logging, metrics, nioCore, lifecycle]),
         // The relying party.
         .target(
             name: "CloakroomOIDC",
@@ -105,11 +110,16 @@ let package = Package(
         // What several test targets share.
         .target(name: "TestSupport", dependencies: [logging], path: "Tests/TestSupport"),
         .testTarget(
-            name: "CloakroomTests", dependencies: ["Cloakroom", "CloakroomTesting", "TestSupport", logging]),
+            name: "CloakroomTests",
+            dependencies: [
+                "Cloakroom", "CloakroomTesting", "CZlib", "TestSupport", crypto, logging, metrics, metricsTestKit,
+            ]),
         .testTarget(
             name: "CloakroomRedisClientTests",
             dependencies: ["CloakroomRedisClient", logging, nioCore, nioEmbedded, nioPosix]),
-        .testTarget(name: "CloakroomRedisTests", dependencies: ["Cloakroom", "CloakroomRedis", nioCore]),
+        .testTarget(
+            name: "CloakroomRedisTests",
+            dependencies: ["Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "TestSupport", logging, nioCore]),
         .testTarget(
             name: "CloakroomOIDCTests",
             dependencies: [
@@ -153,6 +163,6 @@ let package = Package(
     swiftLanguageModes: [.v6]
 )
 
-for target in package.targets {
+for target in package.targets where target.type != .system {
     target.swiftSettings = settings
 }

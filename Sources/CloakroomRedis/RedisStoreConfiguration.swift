@@ -26,14 +26,34 @@ public struct RedisURLError: Error, Sendable, Equatable, CustomStringConvertible
     public let description: String
 }
 
-/// How to reach Redis and what to call the keys there.
+/// How to reach Redis, what to call the keys there, and how sessions are kept.
 public struct RedisStoreConfiguration: Sendable {
-    /// `redis://[user[:password]@]host[:port][/db]`
+    /// Where Redis is.
     public var url: RedisURL
     /// What stands before the session ID in a key; `session:` by default.
     public var keyPrefix: String
     /// How long a call to Redis may take, a wait for a connection included; 2 seconds by default.
     public var commandTimeout: Duration
+    /// How many connections to keep to each server; 2 by default.
+    public var connectionsPerNode = 2
+    /// How TLS (`rediss://`) is done.
+    public var tls = RedisTLSConfiguration()
+    /// The credentials of sentinels, which may differ from those of the servers; none by default.
+    public var sentinelUser: String?
+    /// See ``sentinelUser``. Never shown.
+    public var sentinelPassword: String?
+    /// What to keep of the sessions in this process's memory; `nil` for nothing.
+    public var nearCache: NearCacheConfiguration? = NearCacheConfiguration()
+    /// What opens and, unless ``seals`` is off, seals sessions; `nil` for the plain form.
+    public var keyring: SessionKeyring?
+    /// Whether new records are sealed. Off: the keyring only opens, for the first half of a rolling deploy.
+    public var seals = true
+    /// The size in bytes from which records are compressed; `nil` for never.
+    public var compressionThreshold: Int?
+    /// How many replicas must have a create, refresh or delete before it counts as done; 0 for none.
+    public var waitReplicas = 0
+    /// How long to wait for them; more than zero.
+    public var waitTimeout: Duration = .seconds(1)
 
     /// Makes a configuration.
     public init(url: RedisURL, keyPrefix: String = "session:", commandTimeout: Duration = .seconds(2)) {
@@ -41,6 +61,34 @@ public struct RedisStoreConfiguration: Sendable {
         self.keyPrefix = keyPrefix
         self.commandTimeout = commandTimeout
     }
+}
+
+/// How connections to Redis are encrypted (`rediss://`, `rediss+sentinel://`, `rediss+cluster://`).
+public struct RedisTLSConfiguration: Sendable, Equatable {
+    /// A PEM file of the certificate authorities to trust instead of the system's.
+    public var caFile: String?
+    /// A PEM file of our certificate chain, for servers that ask for one.
+    public var certificateFile: String?
+    /// A PEM file of our certificate's private key.
+    public var privateKeyFile: String?
+    /// The name that server certificates must have, where it is not the host that the URL names.
+    public var serverName: String?
+
+    /// The defaults: the system's authorities, no certificate of ours, the URL's host.
+    public init() {}
+}
+
+/// How much the near cache holds, and for how long.
+public struct NearCacheConfiguration: Sendable, Equatable {
+    /// How many sessions at most.
+    public var maximumEntries = 100_000
+    /// How many bytes at most, counted by the size of the stored records as they were read, opened and unpacked.
+    public var maximumBytes = 256 << 20
+    /// How long a session is kept without being read anew, whatever Redis reports.
+    public var maximumAge: Duration = .seconds(300)
+
+    /// The defaults.
+    public init() {}
 }
 
 /// The names of the keys. None but those of sessions begins with the prefix, as people count sessions by it.

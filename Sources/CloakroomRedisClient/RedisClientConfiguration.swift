@@ -16,6 +16,9 @@ public struct RedisClientConfiguration: Sendable {
     /// The connection's name in `CLIENT LIST`.
     public var clientName = "cloakroom"
 
+    /// Who is told of changes of the keys that are read; `nil`, the default, for no tracking.
+    public var invalidationObserver: (any InvalidationObserver)?
+
     /// Makes a configuration with the defaults.
     public init(url: RedisURL) { self.url = url }
 }

@@ -5,10 +5,22 @@ public struct RedisURL: Sendable, Equatable {
     /// The user of an ACL; `nil` for the default user.
     public let user: String?
     let password: String?
-    /// A name or an address, without brackets.
-    public let host: String
-    /// The TCP port, 6379 by default.
-    public let port: Int
+    /// How the servers work together.
+    public enum Topology: Sendable, Equatable {
+        /// One server.
+        case standalone
+        /// Servers of which sentinels say which is the primary; `primaryName` is what they call the group.
+        case sentinel(primaryName: String)
+        /// A cluster, each node of which holds a share of the keys.
+        case cluster
+    }
+
+    /// How the servers work together.
+    public let topology: Topology
+    /// Whether connections are encrypted.
+    public let isTLS: Bool
+    /// The server; the sentinels; or the nodes of a cluster to ask first. One at least.
+    public let servers: [RedisEndpoint]
     /// The number of the database.
     public let database: Int
 
@@ -22,8 +34,9 @@ public struct RedisURL: Sendable, Equatable {
         let credentials = try scanner.credentials()
         self.user = credentials.user
         self.password = credentials.password
-        self.host = try scanner.host()
-        self.port = try scanner.port() ?? 6379
+        self.topology = .standalone
+        self.isTLS = false
+        self.servers = [.tcp(host: try scanner.host(), port: try scanner.port() ?? 6379)]
         self.database = try scanner.database() ?? 0
     }
 }
@@ -37,8 +50,7 @@ extension RedisURL: CustomStringConvertible, CustomDebugStringConvertible, Custo
         } else if let user {
             credentials = "\(user)@"
         }
-        let host = host.contains(":") ? "[\(host)]" : host
-        return "redis://\(credentials)\(host):\(port)/\(database)"
+        return "redis://\(credentials)\(servers.map(\.description).joined(separator: ","))/\(database)"
     }
 
     public var debugDescription: String { description }

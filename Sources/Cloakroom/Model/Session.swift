@@ -50,6 +50,13 @@ public struct Session: Sendable, Equatable {
         return (refreshedAt ?? createdAt).addingTimeInterval(Double(seconds))
     }
 
+    /// The session at the identity provider in which this one began (`sid` of the ID token), if the provider names it.
+    public var providerSessionID: String? {
+        guard let sid = tokens.idToken.flatMap(unverifiedJWTClaims)?["sid"]?.string, (1...255).contains(sid.utf8.count)
+        else { return nil }
+        return sid
+    }
+
     /// The same session with new tokens.
     ///
     /// A token or lifetime that `tokens` lacks keeps its old value: a provider that does not rotate refresh tokens sends

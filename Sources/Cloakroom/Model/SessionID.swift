@@ -1,4 +1,4 @@
-import Crypto
+package import Crypto
 
 /// The secret that names a session: what the browser's cookie holds and the store's key is made of.
 ///
@@ -43,6 +43,14 @@ public struct SessionID: Sendable {
     /// What may be shown of this session in logs, pages and command output.
     public var handle: SessionHandle { SessionHandle(of: self) }
 
+    /// The SHA-256 of the ID.
+    package var digest: SHA256.Digest {
+        var hash = SHA256()
+        var secret = secret
+        secret.withUTF8 { hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }
+        return hash.finalize()
+    }
+
     private static func isAllowed(_ byte: UInt8) -> Bool {
         switch byte {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
@@ -80,10 +88,17 @@ public struct SessionHandle: Sendable, Hashable, CustomStringConvertible {
     /// 24 characters of lower-case hex.
     public let description: String
 
-    init(of id: SessionID) {
-        var hash = SHA256()
-        var secret = id.secret
-        secret.withUTF8 { hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }
-        self.description = Hex.encode(hash.finalize().prefix(12))
+    init(of id: SessionID) { self.init(digest: id.digest) }
+
+    /// The handle of the ID with this SHA-256.
+    init(digest: some Sequence<UInt8>) { self.description = Hex.encode(digest.prefix(12)) }
+
+    /// Reads a handle that was shown before.
+    ///
+    /// - Returns: `nil` when the text is not 24 characters of lower-case hex.
+    public init?(_ text: String) {
+        let isHex = text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+        guard text.utf8.count == 24, isHex else { return nil }
+        self.description = text
     }
 }

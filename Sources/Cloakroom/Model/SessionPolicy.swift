@@ -4,19 +4,26 @@ public struct SessionPolicy: Sendable, Equatable {
     public let absoluteLifetime: Duration
     /// How long a session may go unused before it ends; `nil`, the default, for no such limit.
     public let idleTimeout: Duration?
+    /// How many sessions a user may have; a login beyond that ends the oldest. `nil`, the default, for no limit.
+    public let maximumPerUser: Int?
 
     /// Makes a policy.
     ///
     /// - Parameters:
     ///   - absoluteLifetime: from one second to ten years; whole seconds count.
     ///   - idleTimeout: at least one second; a limit longer than the absolute one has no effect.
-    public init(absoluteLifetime: Duration = .seconds(8 * 60 * 60), idleTimeout: Duration? = nil) {
+    ///   - maximumPerUser: from 1 to 1,000.
+    public init(
+        absoluteLifetime: Duration = .seconds(8 * 60 * 60), idleTimeout: Duration? = nil, maximumPerUser: Int? = nil
+    ) {
         precondition(
             absoluteLifetime >= .seconds(1) && absoluteLifetime <= .seconds(3653 * 86_400),
             "a session must live for a second at least and ten years at most")
         precondition(idleTimeout.map { $0 >= .seconds(1) } ?? true, "an idle timeout must be a second at least")
         self.absoluteLifetime = absoluteLifetime
+        precondition(maximumPerUser.map { (1...1000).contains($0) } ?? true, "a user may have 1 to 1,000 sessions")
         self.idleTimeout = idleTimeout
+        self.maximumPerUser = maximumPerUser
     }
 
     /// How far a session's recorded last use may lag behind its true one: a tenth of the idle timeout, 60 seconds at

@@ -6,6 +6,7 @@ import Synchronization
 final class MultiplexedConnection: Sendable {
     private let configuration: RedisClientConfiguration
     private let status: ConnectionStatus
+    private let locate: @Sendable () async throws -> RedisEndpoint
     let eventLoop: any EventLoop
     private let queue: RequestQueue
     private let timeout: TimeAmount
@@ -21,9 +22,15 @@ final class MultiplexedConnection: Sendable {
     }
 
     /// Nothing is connected before ``run()``.
-    init(configuration: RedisClientConfiguration, status: ConnectionStatus, eventLoop: any EventLoop) {
+    ///
+    /// - Parameter locate: says where the server is; asked anew before each attempt to connect.
+    init(
+        configuration: RedisClientConfiguration, status: ConnectionStatus, eventLoop: any EventLoop,
+        locate: @escaping @Sendable () async throws -> RedisEndpoint
+    ) {
         self.configuration = configuration
         self.status = status
+        self.locate = locate
         self.eventLoop = eventLoop
         self.timeout = TimeAmount(configuration.commandTimeout)
         self.queue = RequestQueue(maximumCount: configuration.maximumWaitingRequests, patience: timeout)
@@ -143,6 +150,7 @@ final class MultiplexedConnection: Sendable {
         let timeout = TimeAmount(configuration.connectTimeout)
         let deadline = NIODeadline.now() + timeout
         let (queue, limits) = (queue, configuration.limits)
+        let endpoint = try await locate()
         let connection = try await ClientBootstrap(group: eventLoop)
             .connectTimeout(timeout)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -150,7 +158,7 @@ final class MultiplexedConnection: Sendable {
             .channelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16_384, maximum: 65_536)
             )
-            .connect(host: configuration.url.host, port: configuration.url.port) { channel in
+            .connect(to: endpoint) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     let handler = RedisChannelHandler(queue: queue, limits: limits)
                     try channel.pipeline.syncOperations.addHandler(handler)
@@ -279,5 +287,18 @@ final class MultiplexedConnection: Sendable {
         if queue.isShutDown { promise.succeed() }
         try? await promise.futureResult.get()
         timer.cancel()
+    }
+}
+
+extension ClientBootstrap {
+    fileprivate func connect<Output: Sendable>(
+        to endpoint: RedisEndpoint, channelInitializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>
+    ) async throws -> Output {
+        switch endpoint {
+        case .tcp(let host, let port):
+            try await connect(host: host, port: port, channelInitializer: channelInitializer)
+        case .unix(let path):
+            try await connect(unixDomainSocketPath: path, channelInitializer: channelInitializer)
+        }
     }
 }

@@ -1,0 +1,51 @@
+import Crypto
+
+/// What a stored record is called: a store's key for it is a prefix and this.
+///
+/// - plain: the session's ID itself, as other programs know it;
+/// - sealed: `sha256:` and the base64url of the SHA-256 of the ID. No ID holds a colon, so no cookie can name such a record
+///   directly.
+package struct RecordName: Sendable, Hashable {
+    private static let sealedPrefix = "sha256:"
+
+    package let text: String
+
+    package static func plain(_ id: SessionID) -> RecordName { RecordName(unchecked: id.secret) }
+
+    package static func sealed(_ id: SessionID) -> RecordName {
+        RecordName(unchecked: sealedPrefix + Base64URL.encode(Array(id.digest)))
+    }
+
+    private init(unchecked text: String) { self.text = text }
+
+    /// Reads a name that was stored.
+    package init?(_ text: String) {
+        if text.hasPrefix(Self.sealedPrefix) {
+            guard Base64URL.decode(text.dropFirst(Self.sealedPrefix.count))?.count == SHA256.byteCount else {
+                return nil
+            }
+        } else {
+            guard SessionID(text) != nil else { return nil }
+        }
+        self.text = text
+    }
+
+    package var isSealed: Bool { text.hasPrefix(Self.sealedPrefix) }
+
+    /// The session's ID, which a sealed record's name does not tell.
+    package var id: SessionID? { isSealed ? nil : SessionID(text) }
+
+    /// What may be shown of the session; the same whichever form its record has.
+    package var handle: SessionHandle {
+        if let id { return id.handle }
+        let digest = Base64URL.decode(text.dropFirst(Self.sealedPrefix.count)) ?? []
+        return SessionHandle(digest: digest)
+    }
+}
+
+extension RecordName: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// The handle: a plain name is a secret.
+    package var description: String { "RecordName(handle: \(handle))" }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: ["handle": handle.description]) }
+}

@@ -1,4 +1,4 @@
-import Cloakroom
+public import Cloakroom
 import CloakroomRedisClient
 
 /// Where a Redis server is: `redis://[user[:password]@]host[:port][/db]`. Its `description` hides the password.

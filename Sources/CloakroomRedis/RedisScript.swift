@@ -36,10 +36,12 @@ struct ScriptedCommand: Sendable {
 }
 
 extension RedisScript {
-    /// Replaces a session's record if it is still what was read.
+    /// Replaces a session's record if it is still what was read, and enters the session into its indexes, where it may be
+    /// missing.
     ///
-    /// `KEYS[1]` the session's key; `ARGV[1]` the record that was read; `ARGV[2]` the new one; `ARGV[3]` the milliseconds to
-    /// the session's absolute end. Answers 1 when replaced, 0 when the session is gone, 2 when it has changed.
+    /// `KEYS[1]` the session's key; further `KEYS`, outside of a cluster, the indexes; `ARGV[1]` the record that was read;
+    /// `ARGV[2]` the new one; `ARGV[3]`, `ARGV[4]` and `ARGV[5]` as in ``create``; `ARGV[6]` the milliseconds to the
+    /// session's absolute end. Answers 1 when replaced, 0 when the session is gone, 2 when it has changed.
     ///
     /// The key's TTL stays. A key that lacks one, which another program must have written, gets the session's end.
     static let replace = RedisScript(
@@ -48,25 +50,27 @@ extension RedisScript {
         if not current then return 0 end
         if current ~= ARGV[1] then return 2 end
         if redis.call('PTTL', KEYS[1]) < 0 then
-          redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+          redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[6])
         else
           redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
         end
+        \(enterIntoIndexes(firstKey: 2))
         return 1
         """)
 
     /// Replaces a session's record by one under another key, as when a plain record becomes a sealed one.
     ///
-    /// `KEYS[1]` the key that was read; `KEYS[2]` the new one; arguments and answers as in ``replace``.
+    /// `KEYS[1]` the key that was read; `KEYS[2]` the new one; further `KEYS`, arguments and answers as in ``replace``.
     static let move = RedisScript(
         """
         local current = redis.call('GET', KEYS[1])
         if not current then return 0 end
         if current ~= ARGV[1] then return 2 end
         local left = redis.call('PTTL', KEYS[1])
-        if left < 0 then left = ARGV[3] end
+        if left < 0 then left = ARGV[6] end
         redis.call('SET', KEYS[2], ARGV[2], 'PX', left)
         redis.call('UNLINK', KEYS[1])
+        \(enterIntoIndexes(firstKey: 3))
         return 1
         """)
 

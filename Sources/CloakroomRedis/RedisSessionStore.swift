@@ -107,6 +107,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         try await forget(try await records.end(id))
     }
 
+    @discardableResult
     public func refreshSession(_ id: SessionID, tokens: TokenSet) async throws -> Session? {
         try await refresh(id, tokens: tokens) { _ in true }.session
     }
@@ -288,10 +289,9 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
             guard isWanted(found.session) else { return (found.session, false) }
             let now = Date()
             let refreshed = found.session.refreshed(with: tokens, at: now)
-            let outcome = try await records.replace(found, of: id, with: refreshed, at: now) { name in
-                // Sessions that other programs or older versions wrote are in no index yet, and a failover may have lost
-                // an entry. The summary of a session that was moved is new.
-                index.entering(name, refreshed, at: now) + summary(name, refreshed, at: now)
+            let outcome = try await records.replace(found, of: id, with: refreshed, at: now, index: index) { name in
+                // The summary of a session that becomes a sealed one is new.
+                summary(name, refreshed, at: now)
             }
             switch outcome {
             case .replaced: return (refreshed, true)

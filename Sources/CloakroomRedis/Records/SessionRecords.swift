@@ -120,23 +120,26 @@ struct SessionRecords: Sendable {
     ///
     /// In a cluster the record then stays under its old key, as no step there spans two.
     ///
-    /// - Parameter also: what to send along in the same round trip.
+    /// - Parameters:
+    ///   - index: what the session is entered into, as other programs' sessions are in no index, and a failover may have
+    ///     lost an entry.
+    ///   - also: what to send along in the same round trip.
     func replace(
-        _ found: Found, of id: SessionID, with session: Session, at now: Date,
-        also: (RecordName) throws -> [ScriptedCommand]
+        _ found: Found, of id: SessionID, with session: Session, at now: Date, index: SessionIndex,
+        also: (RecordName) -> [ScriptedCommand]
     ) async throws -> Replacement {
         let name = found.name.isSealed || calls.isCluster ? found.name : codec.name(for: id)
         let key = keys.session(name)
         let record = try (name.isSealed ? sealingCodec : codec).encode(session, id: id, key: key)
-        let arguments: [RedisCommand.Argument] = [
-            .buffer(found.record), .bytes(record), .integer(absoluteLife(of: session, at: now)),
-        ]
+        let touched = name == found.name ? [key] : [keys.session(found.name), key]
+        let script = name == found.name ? RedisScript.replace : .move
         // Sent twice it finds the record changed, by itself: the next attempt then reads it and writes the same again.
-        let change =
-            name == found.name
-            ? RedisScript.replace.command([key], arguments)
-            : RedisScript.move.command([keys.session(found.name), key], arguments)
-        switch try await calls.writeDurably([change] + also(name))[0] {
+        let change = script.command(
+            touched + (calls.isCluster ? [] : index.indexes(of: session)),
+            [.buffer(found.record), .bytes(record)] + SessionIndex.arguments(name, session, at: now)
+                + [.integer(absoluteLife(of: session, at: now))])
+        let further = (calls.isCluster ? index.entering(name, session, at: now) : []) + also(name)
+        switch try await calls.writeDurably([change] + further)[0] {
         case .number(1): return .replaced
         case .number(0): return .gone
         case .number(2): return .changed

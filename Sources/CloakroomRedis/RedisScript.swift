@@ -40,7 +40,7 @@ extension RedisScript {
     /// missing.
     ///
     /// `KEYS[1]` the session's key; further `KEYS`, outside of a cluster, the indexes; `ARGV[1]` the record that was read;
-    /// `ARGV[2]` the new one; `ARGV[3]`, `ARGV[4]` and `ARGV[5]` as in ``create``; `ARGV[6]` the milliseconds to the
+    /// `ARGV[2]` the new one; `ARGV[3]` to `ARGV[6]` as in ``create``; `ARGV[7]` the milliseconds to the
     /// session's absolute end. Answers 1 when replaced, 0 when the session is gone, 2 when it has changed.
     ///
     /// The key's TTL stays. A key that lacks one, which another program must have written, gets the session's end.
@@ -50,7 +50,7 @@ extension RedisScript {
         if not current then return 0 end
         if current ~= ARGV[1] then return 2 end
         if redis.call('PTTL', KEYS[1]) < 0 then
-          redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[6])
+          redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[7])
         else
           redis.call('SET', KEYS[1], ARGV[2], 'KEEPTTL')
         end
@@ -67,7 +67,7 @@ extension RedisScript {
         if not current then return 0 end
         if current ~= ARGV[1] then return 2 end
         local left = redis.call('PTTL', KEYS[1])
-        if left < 0 then left = ARGV[6] end
+        if left < 0 then left = ARGV[7] end
         redis.call('SET', KEYS[2], ARGV[2], 'PX', left)
         redis.call('UNLINK', KEYS[1])
         \(enterIntoIndexes(firstKey: 3))
@@ -79,18 +79,18 @@ extension RedisScript {
     ///
     /// `KEYS[1]` the session's key; `KEYS[2]`, if any, the user's index; `KEYS[3]`, if any, the provider session's.
     /// `ARGV[1]` the record; `ARGV[2]` its life in milliseconds; `ARGV[3]` its name; `ARGV[4]` its absolute end and
-    /// `ARGV[5]` now, in milliseconds of the Unix time; `ARGV[6]` how many sessions the user may have, or 0; `ARGV[7]` what
-    /// stands before names in keys. Answers the names of the sessions that were ended for the new one.
+    /// `ARGV[5]` now, in milliseconds of the Unix time; `ARGV[6]` is `NX` if it keeps a place that it has in an index, else
+    /// empty; `ARGV[7]` how many sessions the user may have, or 0; `ARGV[8]` what stands before names in keys. Answers the names of the sessions that were ended for the new one.
     static let create = RedisScript(
         """
         redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
         \(enterIntoIndexes(firstKey: 2))
-        \(trim(index: "KEYS[2]", now: "ARGV[5]", limit: "ARGV[6]", prefix: "ARGV[7]"))
+        \(trim(index: "KEYS[2]", now: "ARGV[5]", limit: "ARGV[7]", prefix: "ARGV[8]"))
         """)
 
     /// Enters a session into an index.
     ///
-    /// `KEYS` the indexes; `ARGV[3]`, `ARGV[4]` and `ARGV[5]` as in ``create``. Answers an empty array.
+    /// `KEYS` the indexes; `ARGV[3]` to `ARGV[6]` as in ``create``. Answers an empty array.
     static let index = RedisScript(
         """
         \(enterIntoIndexes(firstKey: 1))
@@ -102,7 +102,11 @@ extension RedisScript {
     private static func enterIntoIndexes(firstKey: Int) -> String {
         """
         for i = \(firstKey), #KEYS do
-          redis.call('ZADD', KEYS[i], ARGV[4], ARGV[3])
+          if ARGV[6] == 'NX' then
+            redis.call('ZADD', KEYS[i], 'NX', ARGV[4], ARGV[3])
+          else
+            redis.call('ZADD', KEYS[i], ARGV[4], ARGV[3])
+          end
           redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', '(' .. ARGV[5])
           local last = redis.call('ZRANGE', KEYS[i], -1, -1, 'WITHSCORES')
           redis.call('PEXPIRE', KEYS[i], math.max(1, math.ceil(last[2] - ARGV[5])))

@@ -233,7 +233,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         let create = RedisScript.create.command(
             [key] + index.indexes(of: session),
             [.bytes(record), .integer(life)] + SessionIndex.arguments(name, session, at: now)
-                + [.integer(limit), .text(keys.sessionPrefix)])
+                + [.text(""), .integer(limit), .text(keys.sessionPrefix)])
         let replies = try await calls.writeDurably([create] + summary(name, session, at: now))
         guard let ended = replies[0].elements else {
             throw SessionStoreError(.rejected, reason: "an unexpected reply to a script")
@@ -323,7 +323,11 @@ extension RedisClientConfiguration {
         self.init(url: configuration.url.address)
         commandTimeout = configuration.commandTimeout
         connections = configuration.connectionsPerNode
+        tls.caFile = configuration.tls.caFile
+        tls.certificateFile = configuration.tls.certificateFile
+        tls.privateKeyFile = configuration.tls.privateKeyFile
+        tls.serverName = configuration.tls.serverName
         // What can't be a session need not be held to find that out.
-        limits.bulkSize = RecordCodec.maximumStoredSize
+        limits.bulkSize = RecordCodec.maximumSize
     }
 }

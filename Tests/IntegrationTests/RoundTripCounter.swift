@@ -15,7 +15,6 @@ final class RoundTripCounter: Sendable {
     init(before server: RedisServer) async throws {
         let (port, trips) = (server.port, trips)
         channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { client in
                 ClientBootstrap(group: client.eventLoop)
                     .connect(host: "127.0.0.1", port: port)
@@ -25,7 +24,6 @@ final class RoundTripCounter: Sendable {
                             Forward(to: server, turn: turn, isClient: true, trips: trips))
                         try server.pipeline.syncOperations.addHandler(
                             Forward(to: client, turn: turn, isClient: false, trips: trips))
-                        client.setOption(.autoRead, value: true).whenComplete { _ in client.read() }
                     }
             }
             .bind(host: "127.0.0.1", port: 0).get()

@@ -9,9 +9,6 @@ package struct RecordCodec: Sendable {
         case tombstone
     }
 
-    /// The largest stored record in bytes: what a session may have at most, and what sealing adds.
-    package static let maximumStoredSize = PlainRecord.maximumSize + 1024
-
     private let keyring: SessionKeyring?
     /// Whether new records are sealed; without it a keyring only opens.
     package let seals: Bool

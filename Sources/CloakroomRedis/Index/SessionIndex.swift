@@ -4,7 +4,7 @@ import CloakroomRedisClient
 import struct Foundation.Date
 
 /// Which sessions a user has, and which began within one session at the identity provider: sorted sets of record names,
-/// scored by when each session ends at the latest.
+/// scored by when each session ends at the latest, to the millisecond: the oldest session has the lowest score.
 ///
 /// An index is a hint: the session's own key alone decides whether it is live. A session is entered after it was stored and
 /// forgotten after it was ended, so that an entry without a session is always a leftover, which readers remove.
@@ -19,20 +19,26 @@ struct SessionIndex: Sendable {
     }
 
     /// The commands that enter a session; in a cluster one for each index.
-    func entering(_ name: RecordName, _ session: Session, at now: Date) -> [ScriptedCommand] {
+    ///
+    /// - Parameter keepingPlace: whether a session that is in an index already keeps its place there.
+    func entering(
+        _ name: RecordName, _ session: Session, at now: Date, keepingPlace: Bool = false
+    ) -> [ScriptedCommand] {
+        let how = keepingPlace ? "NX" : ""
         let arguments = Self.arguments(name, session, at: now)
         let indexes = indexes(of: session)
         guard !indexes.isEmpty else { return [] }
         let groups = calls.isCluster ? indexes.map { [$0] } : [indexes]
-        return groups.map { RedisScript.index.command($0, [.text(""), .text("")] + arguments) }
+        return groups.map { RedisScript.index.command($0, [.text(""), .text("")] + arguments + [.text(how)]) }
     }
 
     /// A session's name, its end and the present, as scripts want them.
+    ///
+    /// A session's times are cut to whole seconds; within its first second, what was cut off gives logins their order.
     static func arguments(_ name: RecordName, _ session: Session, at now: Date) -> [RedisCommand.Argument] {
-        [
-            .text(name.text), .integer(Int(session.expiresAt.timeIntervalSince1970 * 1000)),
-            .integer(milliseconds(now)),
-        ]
+        let age = now.timeIntervalSince(session.createdAt)
+        let end = session.expiresAt.addingTimeInterval((0..<1).contains(age) ? age : 0)
+        return [.text(name.text), .integer(milliseconds(end)), .integer(milliseconds(now))]
     }
 
     /// The commands that forget a session that has ended.

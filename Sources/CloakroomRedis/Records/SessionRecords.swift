@@ -137,8 +137,9 @@ struct SessionRecords: Sendable {
         let change = script.command(
             touched + (calls.isCluster ? [] : index.indexes(of: session)),
             [.buffer(found.record), .bytes(record)] + SessionIndex.arguments(name, session, at: now)
-                + [.integer(absoluteLife(of: session, at: now))])
-        let further = (calls.isCluster ? index.entering(name, session, at: now) : []) + also(name)
+                + [.text("NX"), .integer(absoluteLife(of: session, at: now))])
+        let further =
+            (calls.isCluster ? index.entering(name, session, at: now, keepingPlace: true) : []) + also(name)
         switch try await calls.writeDurably([change] + further)[0] {
         case .number(1): return .replaced
         case .number(0): return .gone

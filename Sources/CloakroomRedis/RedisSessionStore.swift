@@ -304,7 +304,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
 
     /// Takes ended sessions out of the indexes. They are ended already, so a failure harms nothing: readers remove what is
     /// left.
-    private func forget(_ ended: [(name: RecordName, session: Session)]) async throws {
+    private func forget(_ ended: [(name: RecordName, session: Session?)]) async throws {
         let commands = ended.flatMap { index.forgetting($0.name, $0.session) }
         if !commands.isEmpty { _ = try? await calls.write(commands) }
     }

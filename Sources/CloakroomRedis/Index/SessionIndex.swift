@@ -42,8 +42,11 @@ struct SessionIndex: Sendable {
     }
 
     /// The commands that forget a session that has ended.
-    func forgetting(_ name: RecordName, _ session: Session) -> [ScriptedCommand] {
-        indexes(of: session).map { ScriptedCommand(.removeFromSortedSet($0, [name.text])) }
+    ///
+    /// - Parameter session: what it was; `nil` where its record could not be read: then the indexes keep an entry that
+    ///   readers remove.
+    func forgetting(_ name: RecordName, _ session: Session?) -> [ScriptedCommand] {
+        (session.map(indexes) ?? []).map { ScriptedCommand(.removeFromSortedSet($0, [name.text])) }
             + (name.isSealed ? [ScriptedCommand(.unlink(keys.summary(name)))] : [])
     }
 

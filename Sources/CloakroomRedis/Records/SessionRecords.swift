@@ -162,8 +162,8 @@ struct SessionRecords: Sendable {
     /// Ends a session under whichever name it is, in one round trip.
     ///
     /// - Parameter tombstoneLife: how long to remember, in milliseconds, that it has ended; `nil` for not at all.
-    /// - Returns: the name and session of what was there, if it could be read.
-    func end(_ id: SessionID, tombstoneLife: Int? = nil) async throws -> [(name: RecordName, session: Session)] {
+    /// - Returns: the name of what was there, and the session, if it could be read.
+    func end(_ id: SessionID, tombstoneLife: Int? = nil) async throws -> [(name: RecordName, session: Session?)] {
         // In this order: a record that is just being moved from the plain name to the sealed one is met at one of them.
         let names = codec.names(for: id).sorted { !$0.isSealed && $1.isSealed }
         let commands = names.map { name in
@@ -176,10 +176,8 @@ struct SessionRecords: Sendable {
         do {
             let replies = try await calls.writeDurably(commands)
             return zip(names, replies).compactMap { name, reply in
-                guard case .bulk(let record) = reply, let session = decode(record, name: name, id: id) else {
-                    return nil
-                }
-                return (name, session)
+                guard case .bulk(let record) = reply else { return nil }
+                return (name, decode(record, name: name, id: id))
             }
         } catch let error as SessionStoreError where error.code == .rejected {
             // The key may hold another type than a string, which only UNLINK takes away.

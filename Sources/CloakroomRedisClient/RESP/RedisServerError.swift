@@ -21,9 +21,21 @@ public struct RedisServerError: Error, Sendable, Equatable {
     init(message: String) {
         let word = message.prefix { $0 != " " }
         let isCode = word.utf8.count <= 32 && word.utf8.allSatisfy { (0x41...0x5A).contains($0) || $0 == 0x5F }
-        let code = isCode && !word.isEmpty ? String(word) : "ERR"
+        var code = isCode && !word.isEmpty ? String(word) : "ERR"
+        if code == "ERR", let inner = Self.codeWithinScript(message) { code = inner }
         self.code = code
         self.kind = Self.kind(of: code, message: message)
+    }
+
+    /// The code of what went wrong inside a script, where the server only says that the script failed: for all errors
+    /// before Redis 7, and for missing permissions ever since.
+    private static func codeWithinScript(_ message: String) -> String? {
+        guard message.contains("script") else { return nil }
+        if message.contains("ACL failure in script") || message.hasPrefix("ERR The user executing the script can't") {
+            return "NOPERM"
+        }
+        let known = ["OOM", "READONLY", "MISCONF", "NOREPLICAS", "LOADING", "WRONGTYPE"]
+        return known.first { message.contains(" -\($0) ") }
     }
 
     private static func kind(of code: String, message: String) -> Kind {

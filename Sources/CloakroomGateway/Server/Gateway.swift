@@ -2,7 +2,6 @@ import AsyncHTTPClient
 package import Cloakroom
 import CloakroomHummingbird
 import CloakroomOIDC
-import CloakroomRedis
 import Hummingbird
 public import Logging
 import NIOCore
@@ -77,7 +76,8 @@ public struct Gateway: Service {
     }
 
     private func serve(provider: HTTPClient, upstream: HTTPClient) async throws {
-        let store = try self.store ?? makeStore()
+        let factory = StoreFactory(settings: settings, logger: logger)
+        let store = try self.store ?? factory.make()
         let relyingParty = RelyingParty(
             configuration: OIDCConfiguration(
                 issuer: settings.oidcIssuer, clientID: settings.oidcClientID,
@@ -98,7 +98,8 @@ public struct Gateway: Service {
                     httpDecoderConfiguration: .init(maxHeaderFieldSize: 32_768, maxHeaderListSize: 65_536))),
             configuration: .init(address: .hostname(settings.host, port: settings.port)),
             // What comes last stops first: the server, then the refreshes, and the store when nobody needs it any more.
-            services: [store, refresher, ProviderWarmUp(relyingParty: relyingParty, logger: logger)],
+            services: [store, refresher, ProviderWarmUp(relyingParty: relyingParty, logger: logger)]
+                + (try watches(factory)),
             onServerRunning: { [onServerRunning] channel in
                 await onServerRunning(channel.localAddress?.port ?? 0)
             },
@@ -114,17 +115,11 @@ public struct Gateway: Service {
         }
     }
 
-    private func makeStore() throws -> any GatewayStore {
-        let policy = SessionPolicy(
-            absoluteLifetime: settings.sessionTimeout, idleTimeout: settings.sessionIdleTimeout)
-        guard settings.redisEnabled else {
-            logger.info("Using InMemorySessionStore")
-            return InMemorySessionStore(policy: policy, logger: logger)
-        }
-        let url = try RedisURL(settings.redisURL)
-        logger.info("Using RedisSessionStore (url=\(url))")
-        return RedisSessionStore(
-            configuration: .init(url: url, keyPrefix: settings.redisKeyPrefix), policy: policy, logger: logger)
+    /// What looks after the store that the settings name.
+    private func watches(_ factory: StoreFactory) throws -> [any Service] {
+        guard store == nil, settings.effectiveStore != .memory else { return [] }
+        let configurations = try [factory.primary()] + [factory.secondary()].compactMap { $0 }
+        return [RedisHealthLog(configurations: configurations, logger: logger)]
     }
 
     /// Redirects are never followed: they are the browser's business, and the token is for the upstream alone.

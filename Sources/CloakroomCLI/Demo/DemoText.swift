@@ -45,13 +45,27 @@ enum DemoText {
             Then try, in another terminal
               kill -9 \(victim)                                 end a replica; reload, you are still logged in
               curl -si \(plan.publicURL)/healthz | grep -i x-cloakroom-replica
-              redis-cli -u \(redis) KEYS 'session:*'      the sessions
-              redis-cli -u \(redis) TTL session:ID        how many seconds one has left
+              redis-cli -u \(redis) --raw KEYS 'session:*'   the sessions
+              redis-cli -u \(redis) GET KEY               what one of these keys holds
+              redis-cli -u \(redis) TTL KEY               how many seconds it has left
+
+            \(plan.sessionKey == nil ? plain : sealed)
 
             \(ownRedisURL != nil ? "This Redis was started for the demo and keeps nothing. " : "")Press Ctrl-C to stop.
 
             """
     }
+
+    private static let sealed = """
+        Sessions are sealed: a key is session:sha256: and the hash of the ID in the cookie, and its value is encrypted with \
+        a key of the servers and that ID together. Whoever steals Redis' data gets no token and no usable ID. To see the \
+        plain form, which other programs can read and write: cloakroom demo --replicas 3 --plain
+        """
+
+    private static let plain = """
+        Sessions are in the plain form: a key is session: and the ID in the cookie, and its value is JSON that holds the \
+        tokens, for other programs to read and write. Without --plain they are sealed.
+        """
 
     static let noRedisServer = """
         No redis-server was found on the PATH, and REDIS_URL is not set. Install one:

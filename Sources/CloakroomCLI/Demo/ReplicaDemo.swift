@@ -97,6 +97,7 @@ struct ReplicaDemo {
         environment["UPSTREAM_URL"] = plan.upstreamURL
         environment["REDIS_ENABLED"] = "true"
         environment["REDIS_URL"] = redisURL
+        environment["SESSION_KEYS"] = plan.sessionKey
         environment["OIDC_ISSUER"] = plan.issuer
         environment["OIDC_CLIENT_ID"] = plan.clientID
         environment["OIDC_CLIENT_SECRET"] = plan.clientSecret

@@ -43,19 +43,57 @@ package struct RecordCodec: Sendable {
     ///   - key: the key in the store, which is bound in: a record that was moved to another key is refused.
     /// - Throws: ``SessionStoreError/Code/tooLarge``
     package func encode(_ session: Session, id: SessionID, key: String) throws(SessionStoreError) -> [UInt8] {
-        let record = PlainRecord.encode(session)
+        var record = PlainRecord.encode(session)
         guard record.count <= PlainRecord.maximumSize else {
             throw SessionStoreError(
                 .tooLarge, reason: "a session may have \(PlainRecord.maximumSize) bytes, not \(record.count)")
         }
-        return record
+        if let compressionThreshold, record.count >= compressionThreshold, let smaller = Gzip.compress(record) {
+            record = smaller
+        }
+        guard seals, let keyring else { return record }
+        do throws(SessionRecordError) {
+            return try SealedRecord.seal(record, as: .session, with: keyring, place: key) { $0.recordKey(for: id) }
+        } catch {
+            throw SessionStoreError(.rejected, reason: error.description)
+        }
     }
 
     /// Reads a record of any form.
     package func decode(
         _ raw: UnsafeRawBufferPointer, id: SessionID, key: String
     ) throws(SessionRecordError) -> Content {
-        .session(try PlainRecord.decode(raw))
+        guard raw.first == SealedRecord.magic else {
+            if Self.isTombstone(raw) { return .tombstone }
+            // Whoever can write to the store could else put a session of their own in a sealed one's place.
+            guard Self.isPlainKey(key, of: id) else { throw SessionRecordError("not sealed, in a sealed one's place") }
+            return .session(try Self.session(from: raw))
+        }
+        guard raw.count <= Self.maximumSize else { throw SessionRecordError("larger than \(Self.maximumSize) bytes") }
+        let opened = try SealedRecord.open(raw, as: .session, with: keyring, place: key) { $0.recordKey(for: id) }
+        let session = opened.withUnsafeBytes { raw in
+            Result { () throws(SessionRecordError) in try Self.session(from: raw) }
+        }
+        return .session(try session.get())
+    }
+
+    /// The largest record of any form, in bytes.
+    package static let maximumSize = PlainRecord.maximumSize + SealedRecord.overhead
+
+    /// The session of a plain record, which may be compressed.
+    private static func session(from raw: UnsafeRawBufferPointer) throws(SessionRecordError) -> Session {
+        guard Gzip.isGzip(raw) else { return try PlainRecord.decode(raw) }
+        return try PlainRecord.decode(try Gzip.decompress(raw, limit: PlainRecord.maximumSize))
+    }
+
+    private static func isTombstone(_ raw: UnsafeRawBufferPointer) -> Bool {
+        raw.count == tombstone.count && raw.elementsEqual(tombstone)
+    }
+
+    /// Whether a record's key ends in the session's ID, as that of a plain record does.
+    private static func isPlainKey(_ key: String, of id: SessionID) -> Bool {
+        let secret = id.secret.utf8
+        return key.utf8.count >= secret.count && key.utf8.suffix(secret.count).elementsEqual(secret)
     }
 
     /// The record that stands for an ended session. The same in all forms, as it holds nothing.
@@ -66,10 +104,25 @@ package struct RecordCodec: Sendable {
     /// What is kept beside a sealed record, sealed with the keyring alone, so that lists need no cookie.
     ///
     /// - Parameter name: the record's name, which is bound in.
-    package func encodeSummary(_ session: Session, name: RecordName) -> [UInt8] { [] }
+    /// - Returns: nothing without a keyring, as then there is no sealed record to keep it beside.
+    package func encodeSummary(_ session: Session, name: RecordName) -> [UInt8] {
+        guard let keyring else { return [] }
+        let plain = SummaryRecord.encode(session)
+        return (try? SealedRecord.seal(plain, as: .summary, with: keyring, place: name.text) { $0.summaryKey }) ?? []
+    }
 
     /// Reads what ``encodeSummary(_:name:)`` wrote.
     package func decodeSummary(
         _ raw: UnsafeRawBufferPointer, name: RecordName, lastSeenAt: Date?
-    ) throws(SessionRecordError) -> SessionSummary { throw SessionRecordError("no summary") }
+    ) throws(SessionRecordError) -> SessionSummary {
+        guard raw.count <= Self.maximumSize else { throw SessionRecordError("larger than \(Self.maximumSize) bytes") }
+        guard raw.first == SealedRecord.magic else { throw SessionRecordError("not a sealed summary") }
+        let opened = try SealedRecord.open(raw, as: .summary, with: keyring, place: name.text) { $0.summaryKey }
+        let summary = opened.withUnsafeBytes { raw in
+            Result { () throws(SessionRecordError) in
+                try SummaryRecord.decode(raw, handle: name.handle, lastSeenAt: lastSeenAt)
+            }
+        }
+        return try summary.get()
+    }
 }

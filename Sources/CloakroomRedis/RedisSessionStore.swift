@@ -4,102 +4,158 @@ public import Logging
 import NIOCore
 public import ServiceLifecycle
 
-import struct Foundation.Date
+public import struct Foundation.Date
 
-/// Sessions in Redis, shared by every replica, in the plain form: see ``PlainRecord`` and `redis-cli GET session:…`.
+/// Sessions in Redis, shared by every replica: in the plain form, which other programs read and write, or sealed.
 ///
-/// - A read is one round trip; a refresh is two: the record is read, and replaced only if it is still what was read, with
-///   its TTL kept. So a logout that comes between wins, and no key ever lacks a TTL.
+/// - A read costs nothing when the near cache has the session, else one round trip. A refresh takes two: the record is read,
+///   and replaced only if it is still what was read, with its TTL kept. So a logout that comes between wins, and no key ever
+///   lacks a TTL.
 /// - What is stored under a session's key but is no session is treated as absent, logged once, counted, and left in place.
 /// - A Redis that can't be reached or refuses makes every call throw ``SessionStoreError``: never "no session".
 ///
-/// ``run()`` keeps the connection and must run for as long as the store is used.
-public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service {
+/// ``run()`` keeps the connections and must run for as long as the store is used.
+public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Service {
     /// How often a refresh tries again when others change the same session at the same time.
     private static let refreshAttempts = 64
 
-    private let client: RedisClient
-    private let keys: KeySchema
-    private let policy: SessionPolicy
-    private let unreadable: UnreadableRecords
+    let calls: RedisCalls
+    let keys: KeySchema
+    let policy: SessionPolicy
+    let codec: RecordCodec
+    let records: SessionRecords
+    let index: SessionIndex
+    let nearCache: NearCache?
+    private let touches = RecentTouches()
 
     /// Makes a store; nothing is connected before ``run()``.
     public init(configuration: RedisStoreConfiguration, policy: SessionPolicy = SessionPolicy(), logger: Logger) {
-        var clientConfiguration = RedisClientConfiguration(url: configuration.url.address)
-        clientConfiguration.commandTimeout = configuration.commandTimeout
-        // What can't be a session need not be held to find that out.
-        clientConfiguration.limits.bulkSize = PlainRecord.maximumSize
-        self.client = RedisClient(configuration: clientConfiguration, logger: logger)
-        self.keys = KeySchema(sessionPrefix: configuration.keyPrefix)
+        let keys = KeySchema(sessionPrefix: configuration.keyPrefix)
+        let nearCache = configuration.nearCache.map { NearCache($0, keys: keys) }
+        var reading = RedisClientConfiguration(configuration)
+        reading.invalidationObserver = nearCache
+        let reader = RedisClient(configuration: reading, logger: logger)
+        let waits = configuration.waitReplicas > 0
+        var writing = RedisClientConfiguration(configuration)
+        // Each can wait for replicas once at a time.
+        writing.connections = max(8, configuration.connectionsPerNode)
+        self.calls = RedisCalls(
+            reader: reader, writer: waits ? RedisClient(configuration: writing, logger: logger) : reader,
+            waitReplicas: configuration.waitReplicas,
+            waitMilliseconds: max(1, configuration.waitTimeout.wholeMilliseconds))
+        self.keys = keys
         self.policy = policy
-        self.unreadable = UnreadableRecords(logger: logger)
+        self.codec = RecordCodec(
+            keyring: configuration.keyring, seals: configuration.seals,
+            compressionThreshold: configuration.compressionThreshold)
+        self.records = SessionRecords(
+            calls: calls, keys: keys, policy: policy, codec: codec,
+            sealingCodec: RecordCodec(
+                keyring: configuration.keyring, compressionThreshold: configuration.compressionThreshold),
+            unreadable: UnreadableRecords(logger: logger))
+        self.index = SessionIndex(calls: calls, keys: keys)
+        self.nearCache = nearCache
     }
 
-    /// Connects to Redis, again whenever the connection is lost, until the service is asked to stop; calls that are under
+    /// Connects to Redis, again whenever a connection is lost, until the service is asked to stop; calls that are under
     /// way then are finished first.
     public func run() async throws {
+        let clients = calls.writer === calls.reader ? [calls.reader] : [calls.reader, calls.writer]
         await withGracefulShutdownHandler {
-            await client.run()
+            await withTaskGroup(of: Void.self) { group in
+                for client in clients { group.addTask { await client.run() } }
+            }
         } onGracefulShutdown: {
-            self.client.shutDown()
+            for client in clients { client.shutDown() }
         }
     }
 
     /// Executors on the threads of the store's connections. A task that runs on one of them, by
     /// `withTaskExecutorPreference(_:)`, reads sessions without waking another thread; it must not block.
-    public var taskExecutors: [any TaskExecutor] { client.taskExecutors }
+    public var taskExecutors: [any TaskExecutor] { calls.reader.taskExecutors }
+
+    /// How many sessions the near cache holds, and about how many bytes.
+    public var nearCacheUsage: (entries: Int, bytes: Int) { nearCache?.usage ?? (0, 0) }
+
+    // MARK: Sessions
 
     public func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID {
         let id = SessionID()
         let now = Date()
         let session = Session(beginningAt: now, policy: policy, tokens: tokens, userInfo: userInfo)
-        let record = PlainRecord.encode(session)
-        try Self.checkSize(record.count)
-        let key = keys.session(id)
-        try await write(.set(key, .bytes(record), milliseconds: timeToLive(of: session, at: now)))
+        try await add(session, for: id, at: now)
         return id
     }
 
     public func session(for id: SessionID) async throws -> Session? {
-        guard let (session, _, timeToLive) = try await read(id) else { return nil }
-        if let timeToLive { await touch(id, session, timeToLive: timeToLive, at: Date()) }
-        return session
+        if let hit = nearCache?.hit(id) {
+            guard hit.mustTouch else { return hit.session }
+            return try await touch(id, hit.name, hit.session) ? hit.session : nil
+        }
+        let now = Date()
+        guard let found = try await fetch(id, at: now) else { return nil }
+        if let timeToLive = found.timeToLive, untilTouch(found.session, timeToLive: timeToLive, at: now) == 0,
+            touches.claim(id, for: policy.touchInterval)
+        {
+            return try await touch(id, found.name, found.session) ? found.session : nil
+        }
+        return found.session
     }
 
     public func deleteSession(_ id: SessionID) async throws {
-        _ = try await call { try await self.client.send(.unlink(self.keys.session(id))) }
+        defer { nearCache?.drop(id) }
+        try await forget(try await records.end(id))
     }
 
+    @discardableResult
     public func refreshSession(_ id: SessionID, tokens: TokenSet) async throws -> Session? {
-        for _ in 0..<Self.refreshAttempts {
-            // No use of the session: only the user's own requests keep it beyond the idle limit.
-            guard let (session, record, _) = try await read(id) else { return nil }
-            let now = Date()
-            let refreshed = session.refreshed(with: tokens, at: now)
-            switch try await replace(record, of: id, with: refreshed, at: now) {
-            case .replaced: return refreshed
-            case .gone: return nil
-            case .changed: continue
-            }
-        }
-        throw SessionStoreError(.unavailable, reason: "the session was changed by others all the time")
+        try await refresh(id, tokens: tokens) { _ in true }.session
     }
 
     public func ping() async throws {
-        _ = try await call { try await self.client.send(.ping) }
+        _ = try await calls.read(.ping)
+    }
+
+    // MARK: Moving sessions
+
+    public func insertSession(_ session: Session, for id: SessionID) async throws -> Bool {
+        let now = Date()
+        guard !session.isExpired(at: now) else { return false }
+        let name = codec.name(for: id)
+        let others = codec.names(for: id).filter { $0 != name }
+        if !others.isEmpty {
+            let replies = try await calls.read(others.map { .exists([keys.session($0)]) })
+            guard replies.allSatisfy({ $0 == .number(0) }) else { return false }
+        }
+        let key = keys.session(name)
+        let record = try codec.encode(session, id: id, key: key)
+        let life = records.timeToLive(of: session, at: now)
+        let reply = try await calls.writeDurably(
+            ScriptedCommand(.setIfAbsent(key, .bytes(record), milliseconds: life)))
+        guard reply == .simpleString("OK") else { return false }
+        try await enter(name, session, at: now)
+        return true
+    }
+
+    public func deleteSession(_ id: SessionID, tombstoneUntil end: Date) async throws {
+        defer { nearCache?.drop(id) }
+        let life = max(1, Int(min(end.timeIntervalSinceNow, 3653 * 86_400) * 1000))
+        try await forget(try await records.end(id, tombstoneLife: life))
     }
 
     // MARK: One-time records
 
     public func putRecord(_ record: [UInt8], key: String, lifetime: Duration) async throws {
         try OneTimeRecords.checkSize(record)
-        let name = keys.oneTimeRecord(key)
-        try await write(.set(name, .bytes(record), milliseconds: max(1, lifetime.wholeMilliseconds)))
+        let command = RedisCommand.set(
+            keys.oneTimeRecord(key), .bytes(record), milliseconds: max(1, lifetime.wholeMilliseconds))
+        guard try await calls.read(command) == .simpleString("OK") else {
+            throw SessionStoreError(.rejected, reason: "an unexpected reply to \(command)")
+        }
     }
 
     public func takeRecord(key: String) async throws -> [UInt8]? {
-        let name = keys.oneTimeRecord(key)
-        switch try await call({ try await self.client.send(.getAndDelete(name)) }) {
+        switch try await calls.read(.getAndDelete(keys.oneTimeRecord(key), isIdempotent: false)) {
         case .bulk(let buffer): return Array(buffer.readableBytesView)
         case .null: return nil
         default: throw SessionStoreError(.rejected, reason: "an unexpected reply to GETDEL")
@@ -108,126 +164,170 @@ public final class RedisSessionStore: SessionStore, OneTimeRecordStore, Service 
 
     // MARK: Reading
 
-    /// The live session, its record and, if there is an idle limit, what is left of the key's life in milliseconds.
-    private func read(_ id: SessionID) async throws -> (session: Session, record: ByteBuffer, timeToLive: Int?)? {
-        guard let (record, timeToLive) = try await fetch(id) else { return nil }
-        let session: Session
-        do throws(SessionRecordError) {
-            session = try record.withUnsafeReadableBytes { (raw) throws(SessionRecordError) in
-                try PlainRecord.decode(raw)
-            }
-        } catch {
-            unreadable.note(id, error.description)
-            return nil
+    /// The live session as Redis has it, kept in the near cache for the next one that asks. No use of the session.
+    func fetch(_ id: SessionID, at now: Date) async throws -> SessionRecords.Found? {
+        guard let nearCache, let ticket = nearCache.begin(id, names: codec.names(for: id)) else {
+            return try await records.read(id)
         }
-        // Redis may be a moment late, and a TTL that another program wrote may be too long.
-        guard !session.isExpired(at: Date()) else { return nil }
-        return (session, record, timeToLive)
-    }
-
-    /// The record and what is left of the key's life, in one round trip.
-    private func fetch(_ id: SessionID) async throws -> (record: ByteBuffer, timeToLive: Int?)? {
-        let key = keys.session(id)
+        let found: SessionRecords.Found?
         do {
-            guard policy.idleTimeout != nil else {
-                return try bytes(await client.send(.get(key)), of: id).map { ($0, nil) }
-            }
-            let replies = try await client.send(pipeline: [.get(key), .remainingMilliseconds(key)])
-            guard let record = try bytes(replies[0], of: id) else { return nil }
-            switch replies[1] {
-            case .number(let timeToLive): return (record, Int(timeToLive))
-            case .error(let error): throw error
-            default: throw RedisClientError(.protocolViolation, reason: "an unexpected reply to PTTL")
-            }
-        } catch let error as RedisServerError where error.kind == .wrongType {
-            unreadable.note(id, "the key holds another type than a string")
-            return nil
+            found = try await records.read(id)
         } catch {
-            throw RedisFailure.storeError(error)
+            nearCache.finish(ticket, nil)
+            throw error
         }
+        nearCache.finish(
+            ticket,
+            found.map { found in
+                NearCache.Read(
+                    session: found.session, name: found.name, bytes: found.record.readableBytes + 1024,
+                    lifetime: found.timeToLive.map { min($0, records.absoluteLife(of: found.session, at: now)) }
+                        ?? records.absoluteLife(of: found.session, at: now),
+                    untilTouch: found.timeToLive.flatMap { untilTouch(found.session, timeToLive: $0, at: now) })
+            })
+        return found
     }
 
-    /// Notes that a session is in use: its key lives on for the idle timeout, but never beyond the absolute limit.
-    ///
-    /// Within a tenth of the idle timeout of the last note it does nothing. A failure harms nothing: the session is live,
-    /// and the next use tries again.
-    private func touch(_ id: SessionID, _ session: Session, timeToLive: Int, at now: Date) async {
-        guard let interval = policy.touchInterval else { return }
-        let wanted = self.timeToLive(of: session, at: now)
+    /// After how many milliseconds a use of the session must be noted; `nil` when it need not, as nothing can be gained.
+    private func untilTouch(_ session: Session, timeToLive: Int, at now: Date) -> Int? {
+        guard let interval = policy.touchInterval?.wholeMilliseconds else { return nil }
+        let wanted = records.timeToLive(of: session, at: now)
         // Not the difference of the two: what a server answers may overflow it.
-        guard timeToLive <= wanted - interval.wholeMilliseconds else { return }
-        _ = try? await client.send(.expire(keys.session(id), milliseconds: wanted))
+        if timeToLive <= wanted - interval { return 0 }
+        // Beyond the absolute end nothing can be gained by then.
+        let until = timeToLive >= wanted ? interval : timeToLive - (wanted - interval)
+        return records.absoluteLife(of: session, at: now) <= timeToLive ? nil : until
     }
 
-    private func bytes(_ reply: RESPValue, of id: SessionID) throws -> ByteBuffer? {
-        switch reply {
-        case .bulk(let buffer): return buffer
-        case .null: return nil
-        case .error(let error): throw error
-        case .oversized(let bytes):
-            unreadable.note(id, "\(bytes) bytes long")
-            return nil
-        default: throw RedisClientError(.protocolViolation, reason: "an unexpected reply to GET")
+    /// Notes a use. A failure harms nothing: the session is live, and the next use tries again.
+    ///
+    /// - Returns: `false` when the session is gone.
+    private func touch(_ id: SessionID, _ name: RecordName, _ session: Session) async throws -> Bool {
+        do {
+            let isLive = try await records.touch(name, session, at: Date())
+            // The change is reported too, but not before the next one may ask.
+            nearCache?.drop(id)
+            return isLive
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            nearCache?.drop(id)
+            return true
         }
     }
 
     // MARK: Writing
 
-    private enum Replacement { case replaced, gone, changed }
-
-    private func replace(
-        _ record: ByteBuffer, of id: SessionID, with session: Session, at now: Date
-    ) async throws -> Replacement {
-        let new = PlainRecord.encode(session)
-        try Self.checkSize(new.count)
-        let milliseconds = max(1, Int(session.expiresAt.timeIntervalSince(now) * 1000))
-        let reply = try await call {
-            // Sent twice it finds the record changed, by itself: the next attempt then reads it and writes the same again.
-            try await RedisScript.replace.run(
-                on: self.client, key: self.keys.session(id),
-                [.buffer(record), .bytes(new), .integer(milliseconds)], isIdempotent: true)
+    /// Stores a new session and enters it into its indexes. One round trip; in a cluster two, and a further one where the
+    /// limit of sessions per user is passed.
+    private func add(_ session: Session, for id: SessionID, at now: Date) async throws {
+        let name = codec.name(for: id)
+        let key = keys.session(name)
+        let record = try codec.encode(session, id: id, key: key)
+        let life = records.timeToLive(of: session, at: now)
+        if calls.isCluster {
+            try await storeInCluster(.set(key, .bytes(record), milliseconds: life), name, session, id: id, at: now)
+            return
         }
-        switch reply {
-        case .number(1): return .replaced
-        case .number(0): return .gone
-        case .number(2): return .changed
-        default: throw SessionStoreError(.rejected, reason: "an unexpected reply to a script")
+        let limit = session.userInfo.subject == nil ? 0 : policy.maximumPerUser ?? 0
+        let create = RedisScript.create.command(
+            [key] + index.indexes(of: session),
+            [.bytes(record), .integer(life)] + SessionIndex.arguments(name, session, at: now)
+                + [.text(""), .integer(limit), .text(keys.sessionPrefix)])
+        let replies = try await calls.writeDurably([create] + summary(name, session, at: now))
+        guard let ended = replies[0].elements else {
+            throw SessionStoreError(.rejected, reason: "an unexpected reply to a script")
         }
+        try await forgetEnded(ended.compactMap { $0.text.flatMap { RecordName($0) } })
     }
 
-    /// How long a session's key may live from now on, in milliseconds.
-    private func timeToLive(of session: Session, at now: Date) -> Int {
-        let absolute = max(1, Int(session.expiresAt.timeIntervalSince(now) * 1000))
-        return min(absolute, policy.idleTimeout?.wholeMilliseconds ?? absolute)
-    }
-
-    /// Sends a command whose only good answer is `OK`.
-    private func write(_ command: RedisCommand) async throws {
-        guard try await call({ try await self.client.send(command) }) == .simpleString("OK") else {
-            throw SessionStoreError(.rejected, reason: "an unexpected reply to \(command)")
+    private func storeInCluster(
+        _ set: RedisCommand, _ name: RecordName, _ session: Session, id: SessionID, at now: Date
+    ) async throws {
+        guard try await calls.writeDurably(ScriptedCommand(set)) == .simpleString("OK") else {
+            throw SessionStoreError(.rejected, reason: "an unexpected reply to \(set)")
         }
-    }
-
-    private func call(_ body: () async throws -> RESPValue) async throws -> RESPValue {
         do {
-            return try await body()
+            try await enter(name, session, at: now)
         } catch {
-            throw RedisFailure.storeError(error)
+            // Nobody has the ID yet; a session that no list shows must not stay.
+            _ = try? await records.end(id)
+            throw error
         }
     }
 
-    private static func checkSize(_ size: Int) throws {
-        guard size <= PlainRecord.maximumSize else {
-            throw SessionStoreError(
-                .tooLarge, reason: "a session may have \(PlainRecord.maximumSize) bytes, not \(size)")
+    /// Enters a stored session into its indexes, and ends the user's oldest ones beyond the limit.
+    private func enter(_ name: RecordName, _ session: Session, at now: Date) async throws {
+        let commands = index.entering(name, session, at: now) + summary(name, session, at: now)
+        if !commands.isEmpty { _ = try await calls.writeDurably(commands) }
+        guard let limit = policy.maximumPerUser, let subject = session.userInfo.subject else { return }
+        let userIndex = keys.userIndex(subject)
+        let names = try await index.names(in: userIndex, limit: Self.listLimit)
+        guard names.count > limit else { return }
+        let live = try await liveNames(names, in: userIndex)
+        _ = try await end(Array(live.dropLast(limit)), in: userIndex)
+    }
+
+    private func summary(_ name: RecordName, _ session: Session, at now: Date) -> [ScriptedCommand] {
+        guard name.isSealed else { return [] }
+        let record = codec.encodeSummary(session, name: name)
+        let life = records.absoluteLife(of: session, at: now)
+        return [ScriptedCommand(.set(keys.summary(name), .bytes(record), milliseconds: life))]
+    }
+
+    /// Replaces a session's tokens, over and over until no one else changes it in between.
+    ///
+    /// - Parameter isWanted: looks at the session as it is; `false` leaves it so.
+    /// - Returns: the session as it stands, and whether it was refreshed.
+    func refresh(
+        _ id: SessionID, tokens: TokenSet, if isWanted: (Session) -> Bool
+    ) async throws -> (session: Session?, isRefreshed: Bool) {
+        defer { nearCache?.drop(id) }
+        for _ in 0..<Self.refreshAttempts {
+            // No use of the session: only the user's own requests keep it beyond the idle limit.
+            guard let found = try await records.read(id) else { return (nil, false) }
+            guard isWanted(found.session) else { return (found.session, false) }
+            let now = Date()
+            let refreshed = found.session.refreshed(with: tokens, at: now)
+            let outcome = try await records.replace(found, of: id, with: refreshed, at: now, index: index) { name in
+                // The summary of a session that becomes a sealed one is new.
+                summary(name, refreshed, at: now)
+            }
+            switch outcome {
+            case .replaced: return (refreshed, true)
+            case .gone: return (nil, false)
+            case .changed: continue
+            }
         }
+        throw SessionStoreError(.unavailable, reason: "the session was changed by others all the time")
+    }
+
+    /// Takes ended sessions out of the indexes. They are ended already, so a failure harms nothing: readers remove what is
+    /// left.
+    private func forget(_ ended: [(name: RecordName, session: Session)]) async throws {
+        let commands = ended.flatMap { index.forgetting($0.name, $0.session) }
+        if !commands.isEmpty { _ = try? await calls.write(commands) }
+    }
+
+    /// Drops what is left of sessions that were ended for a newer one.
+    private func forgetEnded(_ names: [RecordName]) async throws {
+        for id in names.compactMap(\.id) { nearCache?.drop(id) }
+        let summaries = names.filter(\.isSealed).map { ScriptedCommand(.unlink(keys.summary($0))) }
+        if !summaries.isEmpty { _ = try? await calls.write(summaries) }
     }
 }
 
-extension Duration {
-    /// From none to a thousand years, so that no sum with it can overflow.
-    fileprivate var wholeMilliseconds: Int {
-        let bounded = Swift.min(Swift.max(self, .zero), .seconds(1000 * 366 * 86_400)).components
-        return Int(bounded.seconds) * 1000 + Int(bounded.attoseconds / 1_000_000_000_000_000)
+extension RedisClientConfiguration {
+    /// What a store's configuration means for its client.
+    init(_ configuration: RedisStoreConfiguration) {
+        self.init(url: configuration.url.address)
+        commandTimeout = configuration.commandTimeout
+        connections = configuration.connectionsPerNode
+        tls.caFile = configuration.tls.caFile
+        tls.certificateFile = configuration.tls.certificateFile
+        tls.privateKeyFile = configuration.tls.privateKeyFile
+        tls.serverName = configuration.tls.serverName
+        // What can't be a session need not be held to find that out.
+        limits.bulkSize = RecordCodec.maximumSize
     }
 }

@@ -63,6 +63,13 @@ public struct RedisStoreConfiguration: Sendable {
     }
 }
 
+extension RedisStoreConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// The URL without its password; no key and no other password.
+    public var description: String { "RedisStoreConfiguration(url: \(url))" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: ["url": url.description]) }
+}
+
 /// How connections to Redis are encrypted (`rediss://`, `rediss+sentinel://`, `rediss+cluster://`).
 public struct RedisTLSConfiguration: Sendable, Equatable {
     /// A PEM file of the certificate authorities to trust instead of the system's.
@@ -89,19 +96,4 @@ public struct NearCacheConfiguration: Sendable, Equatable {
 
     /// The defaults.
     public init() {}
-}
-
-/// The names of the keys. None but those of sessions begins with the prefix, as people count sessions by it.
-struct KeySchema: Sendable {
-    let sessionPrefix: String
-
-    func session(_ id: SessionID) -> String { sessionPrefix + id.secret }
-
-    /// A login under way or another thing that may be taken once.
-    func oneTimeRecord(_ key: String) -> String { Self.oneTimePrefix(sessionPrefix) + key }
-
-    /// `session:` gives `session-once:`, and `shop:session:` gives `shop:session-once:`.
-    private static func oneTimePrefix(_ prefix: String) -> String {
-        prefix.hasSuffix(":") ? prefix.dropLast() + "-once:" : "once-" + prefix + ":"
-    }
 }

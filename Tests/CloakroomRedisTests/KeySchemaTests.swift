@@ -13,14 +13,46 @@ import Testing
     func keys(_ prefix: String, _ once: String) {
         let schema = KeySchema(sessionPrefix: prefix)
         let id = SessionID()
-        #expect(schema.session(id) == prefix + id.secret)
-        #expect(schema.oneTimeRecord("k") == once && !once.hasPrefix(prefix))
+        #expect(schema.session(.plain(id)) == prefix + id.secret)
+        #expect(schema.session(.sealed(id)).hasPrefix(prefix + "sha256:"))
+        #expect(!schema.session(.sealed(id)).contains(id.secret), "R41: a sealed session's key does not tell its ID")
+        for name in [RecordName.plain(id), .sealed(id)] {
+            #expect(schema.name(ofSessionKey: schema.session(name)) == name && name.handle == id.handle)
+        }
+        let others = [
+            schema.userIndex("jane"), schema.providerSessionIndex("s"), schema.summary(.sealed(id)),
+            schema.refreshLease(id),
+        ]
+        #expect(schema.oneTimeRecord("k") == once)
+        for key in others + [once] {
+            #expect(!key.hasPrefix(prefix) && !key.contains(id.secret) && schema.name(ofSessionKey: key) == nil)
+        }
+        #expect(Set(others).count == others.count && schema.userIndex("jane") != schema.providerSessionIndex("jane"))
     }
+
+    @Test("what is no name of a session is none, whoever wrote the key")
+    func foreignKeys() {
+        let schema = KeySchema(sessionPrefix: "session:")
+        for key in [
+            "session:", "session:short", "session:has a space in it....", "session:sha256:", "session:sha256:AAAA",
+            "session:sha256:\(String(repeating: "A", count: 44))", "other:0123456789abcdef",
+        ] {
+            #expect(schema.name(ofSessionKey: key) == nil, "\(key)")
+        }
+    }
+
+    @Test("a prefix that SCAN would take for a pattern is escaped")
+    func patterns() {
+        #expect(KeySchema(sessionPrefix: "a*b?[c]\\:").sessionPattern == "a\\*b\\?\\[c\\]\\\\:*")
+        #expect(KeySchema(sessionPrefix: "session:").indexPattern == "session-index:*")
+    }
+
 
     @Test("the URL of a store shows no password, reflected or dumped")
     func redaction() throws {
         let url = try RedisURL("redis://app:s3cret@h:1/2")
-        let configuration = RedisStoreConfiguration(url: url)
+        var configuration = RedisStoreConfiguration(url: url)
+        configuration.sentinelPassword = "s3cret"
         for value in [url, configuration, Optional(url) as Any] as [Any] {
             var dumped = ""
             dump(value, to: &dumped)

@@ -57,7 +57,7 @@ extension Integration {
                 try await withStores(on: server) { stores in
                     let id = try await stores[0].createSession(tokens: .sample(), userInfo: .jane)
                     let key = "session:\(id.secret)"
-                    #expect(try server.cli("KEYS", "*") == key)
+                    #expect(try server.cli("KEYS", "session:*") == key)
                     #expect(try server.cli("TYPE", key) == "string")
                     let json = try #require(
                         try JSONSerialization.jsonObject(with: Data(try server.cli("GET", key).utf8)) as? [String: Any])
@@ -197,7 +197,8 @@ extension Integration {
                 let url = "redis://127.0.0.1:\(server.port)/7"
                 try await withStores(on: server, url: url, prefix: "shop:s:") { stores in
                     let id = try await stores[0].createSession(tokens: .sample(), userInfo: .jane)
-                    #expect(try server.cli("-n", "7", "KEYS", "*") == "shop:s:\(id.secret)")
+                    #expect(try server.cli("-n", "7", "KEYS", "shop:s:*") == "shop:s:\(id.secret)")
+                    #expect(try server.cli("-n", "7", "KEYS", "session*") == "")
                 }
             }
         }

@@ -11,12 +11,17 @@ func withStores<Result: Sendable>(
     _ body: @Sendable ([RedisSessionStore]) async throws -> Result
 ) async throws -> Result {
     let url = try RedisURL(url ?? server.url)
-    let stores = (0..<count).map { _ in
-        RedisSessionStore(
-            configuration: RedisStoreConfiguration(url: url, keyPrefix: prefix, commandTimeout: timeout),
-            policy: policy,
-            logger: logger)
-    }
+    let configuration = RedisStoreConfiguration(url: url, keyPrefix: prefix, commandTimeout: timeout)
+    return try await withStores(
+        Array(repeating: configuration, count: count), policy: policy, logger: logger, body)
+}
+
+/// Runs a store of each configuration and ends them afterwards.
+func withStores<Result: Sendable>(
+    _ configurations: [RedisStoreConfiguration], policy: SessionPolicy = SessionPolicy(), logger: Logger = silent,
+    _ body: @Sendable ([RedisSessionStore]) async throws -> Result
+) async throws -> Result {
+    let stores = configurations.map { RedisSessionStore(configuration: $0, policy: policy, logger: logger) }
     return try await withThrowingTaskGroup(of: Void.self) { group in
         for store in stores { group.addTask { try await store.run() } }
         let result = try await body(stores)

@@ -2,7 +2,7 @@
 public struct SessionStoreError: Error, Sendable, Equatable {
     /// The kinds of failure; more may come.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
-        private enum Kind: String { case unavailable, rejected, full, tooLarge }
+        private enum Kind: String { case unavailable, rejected, full, tooLarge, notReplicated }
         private let kind: Kind
 
         /// The backing store can't be reached or did not answer in time.
@@ -13,6 +13,8 @@ public struct SessionStoreError: Error, Sendable, Equatable {
         public static let full = Code(kind: .full)
         /// The session is larger than the store takes.
         public static let tooLarge = Code(kind: .tooLarge)
+        /// The change was made, but too few replicas have confirmed it in time: it may be lost if the primary is.
+        public static let notReplicated = Code(kind: .notReplicated)
 
         public var description: String { kind.rawValue }
     }

@@ -14,9 +14,8 @@ final class UnreadableRecords: Sendable {
 
     init(logger: Logger) { self.logger = logger }
 
-    func note(_ id: SessionID, _ reason: String) {
+    func note(_ handle: SessionHandle, _ reason: String) {
         counter.increment()
-        let handle = id.handle
         let isNew = seen.withLock { seen in
             if seen.count >= Self.memory { seen = [] }
             return seen.insert(handle).inserted

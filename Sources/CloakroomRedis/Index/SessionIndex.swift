@@ -1,0 +1,76 @@
+import Cloakroom
+import CloakroomRedisClient
+
+import struct Foundation.Date
+
+/// Which sessions a user has, and which began within one session at the identity provider: sorted sets of record names,
+/// scored by when each session ends at the latest, to the millisecond: the oldest session has the lowest score.
+///
+/// An index is a hint: the session's own key alone decides whether it is live. A session is entered after it was stored and
+/// forgotten after it was ended, so that an entry without a session is always a leftover, which readers remove.
+struct SessionIndex: Sendable {
+    let calls: RedisCalls
+    let keys: KeySchema
+
+    /// The indexes that a session belongs in.
+    func indexes(of session: Session) -> [String] {
+        [session.userInfo.subject.map(keys.userIndex), session.providerSessionID.map(keys.providerSessionIndex)]
+            .compactMap { $0 }
+    }
+
+    /// The commands that enter a session; in a cluster one for each index.
+    ///
+    /// - Parameter keepingPlace: whether a session that is in an index already keeps its place there.
+    func entering(
+        _ name: RecordName, _ session: Session, at now: Date, keepingPlace: Bool = false
+    ) -> [ScriptedCommand] {
+        let how = keepingPlace ? "NX" : ""
+        let arguments = Self.arguments(name, session, at: now)
+        let indexes = indexes(of: session)
+        guard !indexes.isEmpty else { return [] }
+        let groups = calls.isCluster ? indexes.map { [$0] } : [indexes]
+        return groups.map { RedisScript.index.command($0, [.text(""), .text("")] + arguments + [.text(how)]) }
+    }
+
+    /// A session's name, its end and the present, as scripts want them.
+    ///
+    /// A session's times are cut to whole seconds; within its first second, what was cut off gives logins their order.
+    static func arguments(_ name: RecordName, _ session: Session, at now: Date) -> [RedisCommand.Argument] {
+        let age = now.timeIntervalSince(session.createdAt)
+        let end = session.expiresAt.addingTimeInterval((0..<1).contains(age) ? age : 0)
+        return [.text(name.text), .integer(milliseconds(end)), .integer(milliseconds(now))]
+    }
+
+    /// The commands that forget a session that has ended.
+    func forgetting(_ name: RecordName, _ session: Session) -> [ScriptedCommand] {
+        indexes(of: session).map { ScriptedCommand(.removeFromSortedSet($0, [name.text])) }
+            + (name.isSealed ? [ScriptedCommand(.unlink(keys.summary(name)))] : [])
+    }
+
+    /// The names in an index whose sessions have not reached their ends, the oldest first.
+    ///
+    /// - Parameter limit: how many at most.
+    func names(in index: String, limit: Int) async throws -> [RecordName] {
+        let reply = try await calls.read(
+            .rangeByScore(index, minimum: Self.milliseconds(Date()), limit: limit))
+        guard let elements = reply.elements else {
+            throw SessionStoreError(.rejected, reason: "an unexpected reply to ZRANGEBYSCORE")
+        }
+        return elements.compactMap { $0.text.flatMap { RecordName($0) } }
+    }
+
+    /// Forgets entries whose sessions are gone. A failure harms nothing: the next reader tries again.
+    func heal(_ index: String, gone names: [RecordName]) async {
+        guard !names.isEmpty else { return }
+        let members = names.map(\.text)
+        if calls.isCluster {
+            _ = try? await calls.write(ScriptedCommand(.removeFromSortedSet(index, members)))
+        } else {
+            // Looks again as it removes: a session of the same name may have been taken over meanwhile.
+            _ = try? await calls.write(
+                RedisScript.heal.command([index] + names.map(keys.session), members.map { .text($0) }))
+        }
+    }
+
+    private static func milliseconds(_ date: Date) -> Int { Int(date.timeIntervalSince1970 * 1000) }
+}

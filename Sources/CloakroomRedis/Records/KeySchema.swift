@@ -1,0 +1,59 @@
+import Cloakroom
+import Crypto
+
+/// The names of the keys. None but those of sessions begins with the prefix, as people count sessions by it.
+///
+/// `session:` gives `session-index:…`, and `shop:session:` gives `shop:session-index:…`.
+struct KeySchema: Sendable {
+    let sessionPrefix: String
+    private let base: String
+
+    init(sessionPrefix: String) {
+        self.sessionPrefix = sessionPrefix
+        self.base = sessionPrefix.hasSuffix(":") ? String(sessionPrefix.dropLast()) : sessionPrefix
+    }
+
+    func session(_ name: RecordName) -> String { sessionPrefix + name.text }
+
+    /// The name in a session's key; `nil` for a key that is none.
+    func name(ofSessionKey key: String) -> RecordName? {
+        key.hasPrefix(sessionPrefix) ? RecordName(String(key.dropFirst(sessionPrefix.count))) : nil
+    }
+
+    /// What matches the keys of all sessions in `SCAN`.
+    var sessionPattern: String { Self.escaped(sessionPrefix) + "*" }
+
+    /// What matches the keys of all indexes and summaries in `SCAN`.
+    var indexPattern: String { Self.escaped(derived("index")) + "*" }
+
+    /// The sessions of a user. The subject's hash, so that any text makes a key of a bounded safe alphabet.
+    func userIndex(_ subject: String) -> String { derived("index") + "user:" + Self.hash(subject) }
+
+    /// The sessions that began within one at the identity provider.
+    func providerSessionIndex(_ sid: String) -> String { derived("index") + "sid:" + Self.hash(sid) }
+
+    /// What lists show of a sealed session.
+    func summary(_ name: RecordName) -> String { derived("index") + "summary:" + name.handle.description }
+
+    /// The right to refresh a session: the same key whichever form the session's record has.
+    func refreshLease(_ id: SessionID) -> String { derived("lease") + id.handle.description }
+
+    /// A login under way or another thing that may be taken once.
+    func oneTimeRecord(_ key: String) -> String { derived("once") + key }
+
+    private func derived(_ kind: String) -> String {
+        sessionPrefix.hasSuffix(":") ? "\(base)-\(kind):" : "\(kind)-\(base):"
+    }
+
+    private static func hash(_ text: String) -> String {
+        Base64URL.encode(Array(SHA256.hash(data: Array(text.utf8)).prefix(16)))
+    }
+
+    /// The text with whatever a pattern would take for more than itself escaped.
+    private static func escaped(_ text: String) -> String {
+        text.reduce(into: "") { escaped, character in
+            if "*?[]\\^".contains(character) { escaped.append("\\") }
+            escaped.append(character)
+        }
+    }
+}

@@ -1,0 +1,136 @@
+import Cloakroom
+import CloakroomRedisClient
+import NIOCore
+
+/// How the parts of the store speak to Redis: scripts by digest, writes that replicas must confirm, errors of the store's
+/// own kind.
+struct RedisCalls: Sendable {
+    /// For reads; its connections track what they read.
+    let reader: RedisClient
+    /// For writes. Another than `reader` when writes wait for replicas, as a connection that waits serves no one else.
+    let writer: RedisClient
+    /// How many replicas must confirm a write.
+    let waitReplicas: Int
+    let waitMilliseconds: Int
+
+    var isCluster: Bool { reader.isCluster }
+
+    // MARK: Reading
+
+    func read(_ command: RedisCommand) async throws -> RESPValue {
+        try await Self.translatingErrors { try await reader.send(command) }
+    }
+
+    /// - Returns: a reply for each command, none of which is an error.
+    func read(_ commands: [RedisCommand]) async throws -> [RESPValue] {
+        try await Self.translatingErrors { try Self.checked(await reader.send(pipeline: commands)) }
+    }
+
+    /// - Returns: a reply for each command, errors included.
+    func readUnchecked(_ commands: [RedisCommand]) async throws -> [RESPValue] {
+        try await Self.translatingErrors { try await reader.send(pipeline: commands) }
+    }
+
+    // MARK: Writing
+
+    /// Sends a write that need not be confirmed by replicas: it matters for moments only, or is repaired when lost.
+    func write(_ command: ScriptedCommand) async throws -> RESPValue { try await write([command])[0] }
+
+    func write(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
+        try await Self.translatingErrors { try Self.checked(await send(commands, to: reader)) }
+    }
+
+    /// Sends writes, in one round trip where they go to one server, and waits for the replicas if it must.
+    ///
+    /// - Returns: a reply for each command, none of which is an error.
+    /// - Throws: ``SessionStoreError/Code/notReplicated`` when too few replicas have confirmed in time.
+    func writeDurably(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
+        try await Self.translatingErrors { try Self.checked(await sendDurably(commands)) }
+    }
+
+    func writeDurably(_ command: ScriptedCommand) async throws -> RESPValue { try await writeDurably([command])[0] }
+
+    private func sendDurably(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
+        guard waitReplicas > 0 else { return try await send(commands, to: writer) }
+        guard isCluster, commands.count > 1 else { return try await sendAndWait(commands) }
+        // Each write is confirmed by the replicas of its own node.
+        return try await withThrowingTaskGroup(of: (Int, RESPValue).self) { group in
+            for (index, command) in commands.enumerated() {
+                group.addTask { (index, try await sendAndWait([command])[0]) }
+            }
+            var replies = [RESPValue](repeating: .null, count: commands.count)
+            for try await (index, reply) in group { replies[index] = reply }
+            return replies
+        }
+    }
+
+    private func sendAndWait(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
+        var replies = try await sendContiguously(commands.map(\.command))
+        if Self.missesScript(replies) {
+            replies = try await sendContiguously(commands.map { $0.withSource ?? $0.command })
+        }
+        guard case .number(let confirmed) = replies.removeLast() else {
+            throw RedisClientError(.protocolViolation, reason: "an unexpected reply to WAIT")
+        }
+        // A write that was refused is the greater failure.
+        for case .error(let error) in replies { throw error }
+        guard confirmed >= waitReplicas else {
+            throw SessionStoreError(
+                .notReplicated,
+                reason: "\(confirmed) of the wanted \(waitReplicas) replicas confirmed the change in time")
+        }
+        return replies
+    }
+
+    private func sendContiguously(_ commands: [RedisCommand]) async throws -> [RESPValue] {
+        try await writer.send(contiguous: commands + [.wait(replicas: waitReplicas, milliseconds: waitMilliseconds)])
+    }
+
+    private func send(_ commands: [ScriptedCommand], to client: RedisClient) async throws -> [RESPValue] {
+        let replies = try await client.send(pipeline: commands.map(\.command))
+        guard Self.missesScript(replies) else { return replies }
+        // All again, so that they are carried out in their order; each leaves the same state when sent twice.
+        return try await client.send(pipeline: commands.map { $0.withSource ?? $0.command })
+    }
+
+    private static func missesScript(_ replies: [RESPValue]) -> Bool {
+        replies.contains { if case .error(let error) = $0 { error.kind == .scriptUnknown } else { false } }
+    }
+
+    private static func checked(_ replies: [RESPValue]) throws -> [RESPValue] {
+        for case .error(let error) in replies { throw error }
+        return replies
+    }
+
+    static func translatingErrors<Value>(_ body: () async throws -> Value) async throws -> Value {
+        do {
+            return try await body()
+        } catch {
+            throw RedisFailure.storeError(error)
+        }
+    }
+}
+
+extension RESPValue {
+    /// The number, if it is one.
+    var integer: Int? {
+        if case .number(let number) = self { Int(number) } else { nil }
+    }
+
+    /// The bytes of a string as text.
+    var text: String? {
+        switch self {
+        case .bulk(let buffer): String(buffer: buffer)
+        case .simpleString(let text): text
+        default: nil
+        }
+    }
+
+    /// The elements of an array or a set.
+    var elements: [RESPValue]? {
+        switch self {
+        case .array(let elements), .set(let elements): elements
+        default: nil
+        }
+    }
+}

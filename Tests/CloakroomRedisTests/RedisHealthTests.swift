@@ -122,10 +122,4 @@ import Testing
         facts.cluster = .success(RedisInfo("cluster_state:fail\r\ncluster_slots_assigned:10923\r\n"))
         #expect(Self.health(facts, expectsCluster: true)["cluster"]?.status == .fail)
     }
-
-    @Test("A prefix with signs that SCAN takes for a pattern is looked for to the letter")
-    func literal() {
-        #expect(RedisHealthProbe.literal("a*b[c]:") == "a\\*b\\[c\\]:")
-        #expect(RedisHealthProbe.literal("session:") == "session:")
-    }
 }

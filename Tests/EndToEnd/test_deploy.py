@@ -264,10 +264,10 @@ def app_environment(source: str) -> dict[str, str]:
         if "value" in variable:
             value = re.sub(r"\$\((\w+)\)", lambda match: environment[match[1]], variable["value"])
         elif "secretKeyRef" in variable["valueFrom"]:
-            reference = variable["valueFrom"]["secretKeyRef"]
-            if reference.get("optional") and reference["key"] not in secret():
+            wanted = variable["valueFrom"]["secretKeyRef"]
+            if wanted.get("optional") and wanted["key"] not in secret():
                 continue
-            value = secret()[reference["key"]]
+            value = secret()[wanted["key"]]
         else:
             assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
             value = "cloakroom-7d9c8f6b5-abcde"

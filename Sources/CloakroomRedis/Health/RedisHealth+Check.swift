@@ -12,7 +12,7 @@ extension RedisHealth {
     public static func check(
         _ configuration: RedisStoreConfiguration, patience: Duration = .seconds(5), logger: Logger
     ) async -> RedisHealth {
-        var clientConfiguration = RedisClientConfiguration(url: configuration.url.address)
+        var clientConfiguration = RedisClientConfiguration(configuration)
         clientConfiguration.connections = 1
         clientConfiguration.commandTimeout = patience
         let client = RedisClient(configuration: clientConfiguration, logger: logger)

@@ -108,7 +108,7 @@ struct RedisHealthProbe: Sendable {
             RedisCommand(
                 "SCAN",
                 [
-                    .text(cursor), .text("MATCH"), .text(Self.literal(keys.sessionPrefix) + "*"), .text("COUNT"),
+                    .text(cursor), .text("MATCH"), .text(keys.sessionPattern), .text("COUNT"),
                     .integer(Self.keysPerStep),
                 ], isIdempotent: true))
         guard case .array(let parts) = reply, parts.count == 2, case .array(let found) = parts[1] else {
@@ -121,14 +121,6 @@ struct RedisHealthProbe: Sendable {
         guard !found.isEmpty else { return 0 }
         return try await client.send(pipeline: found.map { .remainingMilliseconds($0) })
             .count { $0 == .number(-1) }
-    }
-
-    /// A prefix without what SCAN would take for a pattern.
-    static func literal(_ prefix: String) -> String {
-        prefix.reduce(into: "") { text, character in
-            if "*?[]\\^".contains(character) { text.append("\\") }
-            text.append(character)
-        }
     }
 
     private static func text(_ value: RESPValue) throws -> String {

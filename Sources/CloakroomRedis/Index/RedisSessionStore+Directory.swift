@@ -175,7 +175,8 @@ extension RedisSessionStore: SessionDirectory {
             let summary: SessionSummary?
             if let id = name.id {
                 summary = records.decode(buffer, name: name, id: id).map {
-                    SessionSummary(of: $0, handle: name.handle, lastSeenAt: lastSeen($0.expiresAt, life: life, now: now))
+                    SessionSummary(
+                        of: $0, handle: name.handle, lastSeenAt: lastSeen($0.expiresAt, life: life, now: now))
                 }
             } else {
                 summary = sealedSummary(buffer, name: name, life: life, now: now)

@@ -21,7 +21,9 @@ public final class RedisClient: Sendable {
     public init(configuration: RedisClientConfiguration, logger: Logger) {
         self.logger = logger
         let endpoint = configuration.url.servers[0]
-        self.node = RedisNode(configuration: configuration, logger: logger, locate: { endpoint })
+        let resources = ConnectionResources(configuration: configuration, logger: logger)
+        self.node = RedisNode(
+            configuration: configuration, resources: resources, logger: logger, locate: { endpoint })
     }
 
     /// An executor for each connection; see ``EventLoopTaskExecutor``.

@@ -1,7 +1,9 @@
 /// Where Redis is and how to treat it.
 public struct RedisClientConfiguration: Sendable {
-    /// The server.
+    /// Where the servers are.
     public var url: RedisURL
+    /// How TLS is done, if the URL asks for it.
+    public var tls = RedisTLSOptions()
     /// How many connections share the load; at least one. With two, the server works on the commands of one while the
     /// client works on the replies of the other.
     public var connections = 2
@@ -18,7 +20,16 @@ public struct RedisClientConfiguration: Sendable {
 
     /// Who is told of changes of the keys that are read; `nil`, the default, for no tracking.
     public var invalidationObserver: (any InvalidationObserver)?
+    /// For how long after a proof that all changes were reported what was read may be believed.
+    public var trackingTrust: Duration = .seconds(1)
 
     /// Makes a configuration with the defaults.
     public init(url: RedisURL) { self.url = url }
+
+    /// Checks all that can be known without a server, such as the files for TLS.
+    ///
+    /// - Throws: ``RedisClientError``; for a file it names the file and says what is wrong with it.
+    public func validate() throws {
+        if url.isTLS { try tls.validate() }
+    }
 }

@@ -65,6 +65,14 @@ extension RedisCommand {
         RedisCommand("SELECT", [.integer(database)], isIdempotent: true)
     }
 
+    /// `CLIENT TRACKING ON` (Redis 6.0): the server shall report changes of the keys that this connection reads.
+    static var trackingOn: RedisCommand {
+        RedisCommand("CLIENT", [.text("TRACKING"), .text("ON")], isIdempotent: true)
+    }
+
+    /// A `PING` that is about the connection, so that it is of no use on another.
+    static var heartbeat: RedisCommand { RedisCommand("PING", isIdempotent: false) }
+
     /// `CLIENT SETINFO attribute value` (Redis 7.2; an older one answers with an error that is ignored)
     static func setInfo(_ attribute: String, _ value: String) -> RedisCommand {
         RedisCommand("CLIENT", [.text("SETINFO"), .text(attribute), .text(value)], isIdempotent: true)

@@ -7,6 +7,8 @@ final class MultiplexedConnection: Sendable {
     private let configuration: RedisClientConfiguration
     private let status: ConnectionStatus
     private let locate: @Sendable () async throws -> RedisEndpoint
+    private let resources: ConnectionResources
+    private let handshake: Handshake
     let eventLoop: any EventLoop
     private let queue: RequestQueue
     private let timeout: TimeAmount
@@ -23,12 +25,20 @@ final class MultiplexedConnection: Sendable {
 
     /// Nothing is connected before ``run()``.
     ///
-    /// - Parameter locate: says where the server is; asked anew before each attempt to connect.
+    /// - Parameters:
+    ///   - resources: what the connections of one client share, to whatever servers.
+    ///   - greeting: further commands of each handshake, to find out what kind of server it is.
+    ///   - accept: judges the replies to them, errors included; throws to refuse the server.
+    ///   - locate: says where the server is; asked anew before each attempt to connect.
     init(
-        configuration: RedisClientConfiguration, status: ConnectionStatus, eventLoop: any EventLoop,
+        configuration: RedisClientConfiguration, resources: ConnectionResources, status: ConnectionStatus,
+        eventLoop: any EventLoop, greeting: [RedisCommand] = [],
+        accept: @escaping @Sendable ([RESPValue]) throws -> Void = { _ in },
         locate: @escaping @Sendable () async throws -> RedisEndpoint
     ) {
         self.configuration = configuration
+        self.resources = resources
+        self.handshake = Handshake(configuration: configuration, greeting: greeting, accept: accept)
         self.status = status
         self.locate = locate
         self.eventLoop = eventLoop
@@ -113,6 +123,13 @@ final class MultiplexedConnection: Sendable {
         eventLoop.execute { self.current.withLock { $0 }?.handler.value.drain() }
     }
 
+    /// Closes the connection, if there is one, so that its server is located anew.
+    ///
+    /// - Parameter error: why; what the requests that have no reply fail with, unless they can be sent again.
+    func disconnect(_ error: RedisClientError) {
+        eventLoop.execute { self.current.withLock { $0 }?.handler.value.disconnect(error) }
+    }
+
     /// How many requests were sent and have no reply yet.
     func inFlightCount() async -> Int {
         let count = try? await eventLoop.submit { [self] in
@@ -149,24 +166,25 @@ final class MultiplexedConnection: Sendable {
     private func connect() async throws -> Connection {
         let timeout = TimeAmount(configuration.connectTimeout)
         let deadline = NIODeadline.now() + timeout
-        let (queue, limits) = (queue, configuration.limits)
+        let (queue, limits, resources) = (queue, configuration.limits, resources)
         let endpoint = try await locate()
         let connection = try await ClientBootstrap(group: eventLoop)
             .connectTimeout(timeout)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16_384, maximum: 65_536)
             )
             .connect(to: endpoint) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let handler = RedisChannelHandler(queue: queue, limits: limits)
+                    if let encryption = try resources.makeTLSHandler(for: endpoint) {
+                        try channel.pipeline.syncOperations.addHandler(encryption)
+                    }
+                    let handler = RedisChannelHandler(queue: queue, limits: limits, tracking: resources.tracking)
                     try channel.pipeline.syncOperations.addHandler(handler)
                     return Connection(channel: channel, handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
                 }
             }
         do {
-            try await handshake(connection, deadline: deadline)
+            try await greet(connection, deadline: deadline)
             return connection
         } catch {
             try? await connection.channel.close()
@@ -174,18 +192,16 @@ final class MultiplexedConnection: Sendable {
         }
     }
 
-    private func handshake(_ connection: Connection, deadline: NIODeadline) async throws {
-        let url = configuration.url
-        var commands: [RedisCommand] = [
-            .hello(user: url.user, password: url.password, clientName: configuration.clientName)
-        ]
-        if url.database != 0 { commands.append(.select(url.database)) }
-        let required = commands.count
-        commands += [.ping, .setInfo("LIB-NAME", "cloakroom")]
-        let request = RedisRequest(.many(commands), deadline: deadline)
+    private func greet(_ connection: Connection, deadline: NIODeadline) async throws {
+        let request = RedisRequest(.many(handshake.commands), deadline: deadline)
         // The channel is not the current connection yet, so the tick does not see it.
         let expiry = eventLoop.scheduleTask(deadline: deadline) {
-            request.fail(RedisClientError(.timeout, reason: "Redis did not answer the handshake in time"))
+            request.fail(
+                RedisClientError(
+                    .timeout,
+                    reason: self.configuration.url.isTLS && !connection.handler.value.hasReceived
+                        ? "the TLS handshake did not end in time; the server may not speak TLS there"
+                        : "Redis did not answer the handshake in time"))
         }
         connection.channel.closeFuture.whenComplete { _ in
             request.fail(
@@ -201,14 +217,10 @@ final class MultiplexedConnection: Sendable {
         } onCancel: {
             request.fail(CancellationError())
         }
-        for (command, reply) in zip(commands.prefix(required), replies) {
-            guard case .error(let error) = reply else { continue }
-            throw RedisClientError(.handshakeRefused, reason: "\(command): \(error)")
-        }
-        // A server that is still loading greets all the same. Callers wait a little for it rather than fail.
-        if case .error(let error) = replies[required], error.kind == .loading {
-            throw RedisClientError(.notConnected, reason: error.description)
-        }
+        let outcome = try handshake.judge(replies)
+        guard resources.tracking != nil else { return }
+        // Before the first caller's command is written.
+        try await eventLoop.submit { connection.handler.value.beginTracking(refusal: outcome.trackingRefusal) }.get()
     }
 
     /// Lets callers use the connection until it ends.
@@ -271,7 +283,10 @@ final class MultiplexedConnection: Sendable {
         let interval = TimeAmount.nanoseconds(min(max(timeout.nanoseconds / 8, 5_000_000), 100_000_000))
         return eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [self] _ in
             let now = NIODeadline.now()
-            current.withLock { $0 }?.handler.value.expire(now: now, stallLimit: timeout)
+            if let handler = current.withLock({ $0 })?.handler.value {
+                handler.expire(now: now, stallLimit: timeout)
+                handler.keepTracking(now: now, patience: timeout)
+            }
             let (overdue, error) = queue.takeOverdue(now: now)
             fail(overdue, error)
             rescue(handOver)
@@ -296,7 +311,9 @@ extension ClientBootstrap {
     ) async throws -> Output {
         switch endpoint {
         case .tcp(let host, let port):
-            try await connect(host: host, port: port, channelInitializer: channelInitializer)
+            try await channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                .channelOption(.socketOption(.so_keepalive), value: 1)
+                .connect(host: host, port: port, channelInitializer: channelInitializer)
         case .unix(let path):
             try await connect(unixDomainSocketPath: path, channelInitializer: channelInitializer)
         }

@@ -1,6 +1,7 @@
 import NIOCore
+import NIOSSL
 
-/// One TCP connection to Redis, shared by all callers. Lives on its event loop.
+/// One connection to Redis, shared by all callers. Lives on its event loop.
 final class RedisChannelHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -15,6 +16,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
         var machine = ConnectionStateMachine<RedisRequest>()
         /// Answers that were received and not yet handed over.
         var answered: [(RedisRequest, RESPReplies)] = []
+        /// Gets the reports of changes, each before the callers whose replies came after it.
+        let reports: TrackingMonitor?
 
         mutating func receive(_ bytes: ByteBuffer) -> RedisClientError? {
             parser.append(bytes)
@@ -22,7 +25,11 @@ final class RedisChannelHandler: ChannelInboundHandler {
                 while let value = try parser.next() {
                     switch machine.receive(value) {
                     case .answer(let request, let replies): answered.append((request, replies))
-                    case .wait, .push: break
+                    case .push(let elements):
+                        if let reports, let invalidation = Invalidation(elements) {
+                            reports.invalidated(invalidation.keys)
+                        }
+                    case .wait: break
                     case .close:
                         // So Redis refuses connections: too many clients, protected mode.
                         if case .error(let error) = value {
@@ -32,6 +39,10 @@ final class RedisChannelHandler: ChannelInboundHandler {
                     }
                 }
                 return nil
+            } catch .unknownType(0x15) {
+                // The type of the record in which TLS says that it did not understand.
+                return RedisClientError(
+                    .protocolViolation, reason: "the server speaks TLS there, not RESP3 in the clear")
             } catch {
                 return RedisClientError(.protocolViolation, reason: "not RESP3 within limits: \(error)")
             }
@@ -54,9 +65,15 @@ final class RedisChannelHandler: ChannelInboundHandler {
     /// The requests that had no reply when the connection went.
     private var unanswered: [RedisRequest] = []
 
-    init(queue: RequestQueue, limits: RESPLimits) {
+    /// What is known of changes of the keys that are read; `nil` if no one wants to know.
+    private var tracking: ConnectionTracking?
+    /// Whether anything has come from Redis itself, what TLS needs for itself not counted.
+    private(set) var hasReceived = false
+
+    init(queue: RequestQueue, limits: RESPLimits, tracking: TrackingMonitor?) {
         self.queue = queue
-        self.receiving = Receiving(parser: RESPParser(limits: limits))
+        self.receiving = Receiving(parser: RESPParser(limits: limits), reports: tracking)
+        self.tracking = tracking.map { ConnectionTracking($0) }
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -84,6 +101,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
             return
         }
         let now = NIODeadline.now()
+        let before = receiving.machine.inFlightCount
         var buffer = context.channel.allocator.buffer(capacity: bufferSize)
         for request in requests where request.isWaiting {
             guard request.deadline > now else {
@@ -97,6 +115,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
             request.payload.encode(into: &buffer)
         }
         guard buffer.readableBytes > 0 else { return }
+        tracking?.wrote(receiving.machine.inFlightCount - before, at: now)
         // A single large value must not make every later buffer as large.
         bufferSize = min(max(buffer.readableBytes, 1024), 262_144)
         context.writeAndFlush(wrapOutboundOut(buffer), promise: nil)
@@ -114,6 +133,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
         lastReceived = .now()
         let failure = receiving.receive(unwrapInboundIn(data))
         handOver()
+        hasReceived = true
+        tracking?.received(inFlight: receiving.machine.inFlightCount)
         if let failure { return close(context, failure) }
         if isBlocked { writeQueued() }
         if receiving.machine.isDrained { context.close(promise: nil) }
@@ -156,6 +177,24 @@ final class RedisChannelHandler: ChannelInboundHandler {
             RedisClientError(.connectionLost, reason: "Redis has not answered for \(stallLimit.milliseconds) ms"))
     }
 
+    // MARK: Tracking
+
+    /// Tells that the handshake is over and callers are about to use the connection.
+    ///
+    /// - Parameter refusal: why the server reports no changes; `nil` if it does.
+    func beginTracking(refusal: RedisServerError?) {
+        // It would never end: the channel has told already that it is inactive.
+        guard let context, context.channel.isActive, closeError == nil else { return }
+        tracking?.begin(refusal: refusal)
+    }
+
+    /// Sends a `PING` if nothing else is on the way that would show whether the server still reports changes.
+    func keepTracking(now: NIODeadline, patience: TimeAmount) {
+        guard !isDraining, tracking?.isPingDue(now: now) == true else { return }
+        let request = RedisRequest(.one(.heartbeat), deadline: now + patience)
+        if request.begin(.nobody) { write([request]) }
+    }
+
     // MARK: Ending
 
     /// Writes what still waits and closes when all is answered.
@@ -165,16 +204,31 @@ final class RedisChannelHandler: ChannelInboundHandler {
         if receiving.machine.isDrained { context?.close(promise: nil) }
     }
 
+    /// Closes the connection for a reason of the client's.
+    func disconnect(_ error: RedisClientError) {
+        if let context { close(context, error) }
+    }
+
     private func close(_ context: ChannelHandlerContext, _ error: RedisClientError) {
-        if closeError == nil { closeError = error }
+        guard closeError == nil else { return }
+        closeError = error
+        // With TLS the connection may last a while yet, but no one must rely on it.
+        tracking?.end()
+        _ = queue.disconnected(error, retrying: [])
         context.close(promise: nil)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        close(context, RedisClientError(.connectionLost, reason: ConnectionFailure.describe(error)))
+        let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate()
+        if let reason = TLSFailure.describe(error, certificate: certificate) {
+            close(context, RedisClientError(hasReceived ? .connectionLost : .handshakeRefused, reason: reason))
+        } else {
+            close(context, RedisClientError(.connectionLost, reason: ConnectionFailure.describe(error)))
+        }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
+        tracking?.end()
         unanswered = receiving.machine.close() + unanswered
         context.fireChannelInactive()
     }

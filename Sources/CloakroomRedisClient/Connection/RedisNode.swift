@@ -10,16 +10,18 @@ final class RedisNode: Sendable {
 
     /// Makes a node; nothing is connected before ``run()``.
     ///
-    /// - Parameter locate: says where the server is; asked anew before each attempt to connect.
+    /// - Parameters:
+    ///   - resources: what all nodes of one client share.
+    ///   - locate: says where the server is; asked anew before each attempt to connect.
     init(
-        configuration: RedisClientConfiguration, logger: Logger,
+        configuration: RedisClientConfiguration, resources: ConnectionResources, logger: Logger,
         locate: @escaping @Sendable () async throws -> RedisEndpoint
     ) {
         let count = max(1, configuration.connections)
         let status = ConnectionStatus(total: count, url: configuration.url, logger: logger)
         self.connections = (0..<count).map { _ in
             MultiplexedConnection(
-                configuration: configuration, status: status,
+                configuration: configuration, resources: resources, status: status,
                 eventLoop: MultiThreadedEventLoopGroup.singleton.next(), locate: locate)
         }
     }

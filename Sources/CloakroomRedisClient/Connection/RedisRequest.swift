@@ -10,11 +10,14 @@ final class RedisRequest: Sendable {
     enum Waiter: Sendable {
         case one(UnsafeContinuation<RESPValue, any Error>)
         case many(UnsafeContinuation<[RESPValue], any Error>)
+        /// No one waits; that the reply comes is all that matters.
+        case nobody
 
         func fail(_ error: any Error) {
             switch self {
             case .one(let continuation): continuation.resume(throwing: error)
             case .many(let continuation): continuation.resume(throwing: error)
+            case .nobody: break
             }
         }
     }
@@ -100,7 +103,7 @@ final class RedisRequest: Sendable {
         switch leave() {
         case .one(let continuation): continuation.resume(returning: replies.first ?? .null)
         case .many(let continuation): continuation.resume(returning: replies.all)
-        case nil: break
+        case .nobody, nil: break
         }
     }
 

@@ -29,7 +29,8 @@ extension RESPValue {
     var shortText: String? {
         switch self {
         case .simpleString(let text): text.utf8.count <= 512 ? text : nil
-        case .bulk(let bytes): bytes.readableBytes <= 512 ? String(validating: bytes.readableBytesView, as: UTF8.self) : nil
+        case .bulk(let bytes):
+            bytes.readableBytes <= 512 ? String(validating: bytes.readableBytesView, as: UTF8.self) : nil
         default: nil
         }
     }

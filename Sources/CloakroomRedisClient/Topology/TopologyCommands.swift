@@ -17,6 +17,11 @@ extension RedisCommand {
         RedisCommand("SENTINEL", [.text("GET-MASTER-ADDR-BY-NAME"), .text(name)], isIdempotent: true)
     }
 
+    /// `SENTINEL MASTER name`: what the sentinel knows of this primary.
+    static func monitoredPrimary(_ name: String) -> RedisCommand {
+        RedisCommand("SENTINEL", [.text("MASTER"), .text(name)], isIdempotent: true)
+    }
+
     /// `SENTINEL SENTINELS name`: the other sentinels of this primary.
     static func otherSentinels(_ name: String) -> RedisCommand {
         RedisCommand("SENTINEL", [.text("SENTINELS"), .text(name)], isIdempotent: true)

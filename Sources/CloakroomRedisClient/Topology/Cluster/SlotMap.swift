@@ -29,6 +29,12 @@ struct SlotMap: Equatable {
     /// The node that has a slot.
     func owner(of slot: Int) -> RedisEndpoint? { ownerIndex(of: slot).map { primaries[$0] } }
 
+    /// Whether a node has any slot.
+    func hasSlots(_ endpoint: RedisEndpoint) -> Bool {
+        guard let index = primaries.firstIndex(of: endpoint) else { return false }
+        return owners.contains(UInt16(index))
+    }
+
     /// Gives a slot to a node.
     ///
     /// - Returns: the position of the node; `nil` if there are too many nodes.
@@ -155,14 +161,17 @@ extension SlotMap {
     }
 
     private static func endpoint(host: RESPValue, port: Int, asked: RedisEndpoint) -> RedisEndpoint? {
-        if host == .null || host.shortText?.isEmpty == true { return ServerAddress.endpoint(port: port, besides: asked) }
+        if host == .null || host.shortText?.isEmpty == true {
+            return ServerAddress.endpoint(port: port, besides: asked)
+        }
         return ServerAddress.endpoint(host: host.shortText, port: port)
     }
 
     // MARK: Both
 
     private static func range(from first: RESPValue, through last: RESPValue) throws(Failure) -> ClosedRange<Int> {
-        guard let first = first.integer, let last = last.integer, first >= 0, first <= last, last < HashSlot.count else {
+        guard let first = first.integer, let last = last.integer, first >= 0, first <= last, last < HashSlot.count
+        else {
             throw .malformed
         }
         return first...last

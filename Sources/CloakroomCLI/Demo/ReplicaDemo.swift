@@ -80,7 +80,7 @@ struct ReplicaDemo {
         return ChildProcess.Command(
             name: "redis", executable: path,
             arguments: [
-                "--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", directory,
+                "--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--dir", directory,
                 "--maxmemory-policy", "noeviction", "--loglevel", "warning",
             ],
             environment: baseEnvironment, directory: directory)

@@ -76,8 +76,10 @@ public struct Gateway: Service {
     }
 
     private func serve(provider: HTTPClient, upstream: HTTPClient) async throws {
-        let factory = StoreFactory(settings: settings, logger: logger)
-        let store = try self.store ?? factory.make()
+        let made =
+            try store.map { StoreFactory.Made(store: $0, services: [$0]) }
+            ?? StoreFactory(settings: settings, logger: logger).make()
+        let store = made.store
         let relyingParty = RelyingParty(
             configuration: OIDCConfiguration(
                 issuer: settings.oidcIssuer, clientID: settings.oidcClientID,
@@ -98,8 +100,7 @@ public struct Gateway: Service {
                     httpDecoderConfiguration: .init(maxHeaderFieldSize: 32_768, maxHeaderListSize: 65_536))),
             configuration: .init(address: .hostname(settings.host, port: settings.port)),
             // What comes last stops first: the server, then the refreshes, and the store when nobody needs it any more.
-            services: [store, refresher, ProviderWarmUp(relyingParty: relyingParty, logger: logger)]
-                + (try watches(factory)),
+            services: made.services + [refresher, ProviderWarmUp(relyingParty: relyingParty, logger: logger)],
             onServerRunning: { [onServerRunning] channel in
                 await onServerRunning(channel.localAddress?.port ?? 0)
             },
@@ -113,13 +114,6 @@ public struct Gateway: Service {
             throw GatewayError.cannotListen(
                 host: settings.host, port: settings.port, reason: "there is no such address")
         }
-    }
-
-    /// What looks after the store that the settings name.
-    private func watches(_ factory: StoreFactory) throws -> [any Service] {
-        guard store == nil, settings.effectiveStore != .memory else { return [] }
-        let configurations = try [factory.primary()] + [factory.secondary()].compactMap { $0 }
-        return [RedisHealthLog(configurations: configurations, logger: logger)]
     }
 
     /// Redirects are never followed: they are the browser's business, and the token is for the upstream alone.

@@ -1,6 +1,7 @@
 import Cloakroom
 package import CloakroomRedis
 package import Logging
+import ServiceLifecycle
 
 /// Makes the store that the settings name, and says in the log which it is.
 package struct StoreFactory: Sendable {
@@ -12,19 +13,50 @@ package struct StoreFactory: Sendable {
         self.logger = logger
     }
 
-    func make() throws -> any GatewayStore {
+    /// A store, and what must run for as long as it is used; what comes last is to stop first.
+    struct Made: Sendable {
+        let store: any GatewayStore
+        let services: [any Service]
+    }
+
+    func make() throws -> Made {
         switch settings.effectiveStore {
-        case .memory:
-            logger.info("Using InMemorySessionStore")
-            return InMemorySessionStore(policy: policy, logger: logger)
+        case .memory: return try makeInMemory()
         case .redis:
             let configuration = try primary()
             logger.info("Using RedisSessionStore (url=\(configuration.url))")
             logForm()
-            return redisStore(configuration)
-        case .hybrid:
-            throw SettingsError.missing("SESSION_STORE", expected: "memory or redis")
+            let store = redisStore(configuration)
+            return Made(
+                store: store, services: [store, RedisHealthLog(configurations: [configuration], logger: logger)])
+        case .hybrid: return try makeHybrid()
         }
+    }
+
+    private func makeInMemory() throws -> Made {
+        logger.info("Using InMemorySessionStore")
+        let store = InMemorySessionStore(policy: policy, logger: logger)
+        guard settings.redis.isURLGiven else { return Made(store: store, services: [store]) }
+        let configuration = try primary()
+        logger.info("Sessions move to Redis when this process is asked to stop (url=\(configuration.url))")
+        logForm()
+        let drain = SessionDrain(
+            memory: store, target: redisStore(configuration), url: configuration.url, logger: logger)
+        return Made(store: store, services: [store, drain])
+    }
+
+    private func makeHybrid() throws -> Made {
+        let first = try primary()
+        guard let second = try secondary() else {
+            throw SettingsError.missing("REDIS_SECONDARY_URL", expected: "the Redis to move away from")
+        }
+        logger.info("Using HybridSessionStore (primary=\(first.url), secondary=\(second.url))")
+        logForm()
+        let stores = [redisStore(first), redisStore(second)]
+        let hybrid = HybridSessionStore(primary: stores[0], secondary: stores[1], policy: policy, logger: logger)
+        return Made(
+            store: hybrid,
+            services: stores + [hybrid, RedisHealthLog(configurations: [first, second], logger: logger)])
     }
 
     func redisStore(_ configuration: RedisStoreConfiguration) -> RedisSessionStore {

@@ -23,14 +23,38 @@ extension RedisHealth {
             group.addTask { await client.run() }
             defer { client.shutDown() }
             do {
-                let rules = RedisHealthRules(
-                    facts: try await probe.facts(), expectsCluster: configuration.url.isCluster,
-                    waitReplicas: configuration.waitReplicas, usesNearCache: configuration.nearCache != nil)
-                return RedisHealth(items: rules.items)
+                let reports = try await probe.facts().map { server, facts in
+                    let rules = RedisHealthRules(
+                        facts: facts, expectsCluster: configuration.url.isCluster,
+                        waitReplicas: configuration.waitReplicas, usesNearCache: configuration.nearCache != nil)
+                    return (server, RedisHealth(items: rules.items))
+                }
+                return RedisHealth(merging: reports)
             } catch {
                 return RedisHealth(items: [unreachable(error, configuration.url)])
             }
         }
+    }
+
+    /// One report of several servers: for each point the worst, with the server that it is of.
+    init(merging reports: [(server: String, health: RedisHealth)]) {
+        guard let first = reports.first, reports.count > 1 else {
+            self.init(items: reports.first?.health.items ?? [])
+            return
+        }
+        let order: [Status] = [.ok, .unknown, .warn, .fail]
+        self.init(
+            items: first.health.items.map { item in
+                let all = reports.compactMap { report in report.health[item.name].map { (report.server, $0) } }
+                let worst = all.max {
+                    (order.firstIndex(of: $0.1.status) ?? 0) < (order.firstIndex(of: $1.1.status) ?? 0)
+                }
+                // What is the same of all is of the whole.
+                guard let (server, worst) = worst, all.contains(where: { $0.1.detail != worst.detail }) else {
+                    return item
+                }
+                return Item(item.name, worst.status, "\(server): \(worst.detail)", remedy: worst.remedy)
+            })
     }
 
     private static func unreachable(_ error: any Error, _ url: RedisURL) -> Item {

@@ -1,7 +1,7 @@
 import CloakroomRedisClient
 import NIOCore
 
-/// Asks a server for the facts. All that it writes is one small key that lives for a second.
+/// Asks the servers for the facts. All that it writes is one small key that lives for a second.
 struct RedisHealthProbe: Sendable {
     /// A sample of this many keys says enough, and does not keep a large server busy.
     private static let maximumKeys = 5000
@@ -11,22 +11,33 @@ struct RedisHealthProbe: Sendable {
     let keys: KeySchema
     let expectsCluster: Bool
 
+    /// What each server says that has a share of the keys.
+    ///
     /// - Throws: what the first round trip threw; all that fails later is a fact.
-    func facts() async throws -> RedisFacts {
-        var facts = RedisFacts()
-        facts.roundTrip = try await roundTrip()
-        facts.info = await text(of: RedisCommand("INFO", isIdempotent: true)).map(RedisInfo.init)
-        facts.save = await setting("save")
-        facts.appendOnly = await setting("appendonly")
-        facts.policy = await setting("maxmemory-policy")
+    func facts() async throws -> [(server: String, facts: RedisFacts)] {
+        var common = RedisFacts()
+        common.roundTrip = try await roundTrip()
         if expectsCluster {
-            facts.cluster =
-                await text(of: RedisCommand("CLUSTER", [.text("INFO")], isIdempotent: true)).map(RedisInfo.init)
+            common.cluster = await attempt {
+                RedisInfo(
+                    try Self.text(await client.send(RedisCommand("CLUSTER", [.text("INFO")], isIdempotent: true))))
+            }
         }
-        facts.writes = await tryWrites()
-        facts.tracking = await tryTracking()
-        facts.lifetimes = await sampleLifetimes()
-        return facts
+        common.writes = await tryWrites()
+        common.tracking = await tryTracking()
+        var all: [(server: String, facts: RedisFacts)] = []
+        for primary in try await client.primaries() {
+            var facts = common
+            facts.info = await attempt {
+                RedisInfo(try Self.text(await primary.send(RedisCommand("INFO", isIdempotent: true))))
+            }
+            facts.save = await setting("save", of: primary)
+            facts.appendOnly = await setting("appendonly", of: primary)
+            facts.policy = await setting("maxmemory-policy", of: primary)
+            facts.lifetimes = await sampleLifetimes(of: primary)
+            all.append((primary.id, facts))
+        }
+        return all
     }
 
     private func roundTrip() async throws -> Duration {
@@ -49,14 +60,10 @@ struct RedisHealthProbe: Sendable {
         }
     }
 
-    private func text(of command: RedisCommand) async -> Result<String, RedisFactError> {
-        await attempt { try Self.text(await client.send(command)) }
-    }
-
-    private func setting(_ name: String) async -> Result<String, RedisFactError> {
+    private func setting(_ name: String, of primary: RedisPrimary) async -> Result<String, RedisFactError> {
         await attempt {
             let command = RedisCommand("CONFIG", [.text("GET"), .text(name)], isIdempotent: true)
-            switch try await client.send(command) {
+            switch try await primary.send(command) {
             case .map(let pair) where pair.count == 2, .array(let pair) where pair.count == 2:
                 return try Self.text(pair[1])
             default: throw RedisFactError(.failed("an unexpected reply to CONFIG GET"))
@@ -85,7 +92,9 @@ struct RedisHealthProbe: Sendable {
         }
     }
 
-    private func sampleLifetimes() async -> Result<(seen: Int, endless: Int, isComplete: Bool), RedisFactError> {
+    private func sampleLifetimes(
+        of primary: RedisPrimary
+    ) async -> Result<(seen: Int, endless: Int, isComplete: Bool), RedisFactError> {
         await attempt {
             var cursor = "0"
             var seen = 0
@@ -93,9 +102,9 @@ struct RedisHealthProbe: Sendable {
             var steps = 0
             repeat {
                 let found: [String]
-                (cursor, found) = try await step(after: cursor)
+                (cursor, found) = try await step(after: cursor, on: primary)
                 seen += found.count
-                endless += try await countEndless(found)
+                endless += try await countEndless(found, on: primary)
                 steps += 1
                 // Steps are bounded too: on a server full of other keys few of them bring any of ours.
             } while cursor != "0" && seen < Self.maximumKeys && steps < 40
@@ -103,8 +112,8 @@ struct RedisHealthProbe: Sendable {
         }
     }
 
-    private func step(after cursor: String) async throws -> (String, [String]) {
-        let reply = try await client.send(
+    private func step(after cursor: String, on primary: RedisPrimary) async throws -> (String, [String]) {
+        let reply = try await primary.send(
             RedisCommand(
                 "SCAN",
                 [
@@ -117,9 +126,9 @@ struct RedisHealthProbe: Sendable {
         return (try Self.text(parts[0]), try found.map(Self.text))
     }
 
-    private func countEndless(_ found: [String]) async throws -> Int {
+    private func countEndless(_ found: [String], on primary: RedisPrimary) async throws -> Int {
         guard !found.isEmpty else { return 0 }
-        return try await client.send(pipeline: found.map { .remainingMilliseconds($0) })
+        return try await primary.send(pipeline: found.map { .remainingMilliseconds($0) })
             .count { $0 == .number(-1) }
     }
 

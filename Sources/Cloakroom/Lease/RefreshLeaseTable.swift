@@ -1,17 +1,17 @@
 import Synchronization
 
 /// The leases of one process, for stores that share nothing with others.
-final class RefreshLeaseTable: Sendable {
+package final class RefreshLeaseTable: Sendable {
     /// One who waits; woken once.
     private typealias Waiter = CheckedContinuation<Void, Never>
 
     private let leases = Mutex(RefreshLeases<Waiter>())
     private let now: @Sendable () -> ContinuousClock.Instant
 
-    init(now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }) { self.now = now }
+    package init(now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }) { self.now = now }
 
     /// - Returns: the token that proves the holder; `nil` when another has the lease.
-    func acquire(_ id: SessionID, lifetime: Duration) -> String? {
+    package func acquire(_ id: SessionID, lifetime: Duration) -> String? {
         let token = SessionID().secret
         let now = now()
         let (isGranted, waiters) = leases.withLock {
@@ -21,31 +21,31 @@ final class RefreshLeaseTable: Sendable {
         return isGranted ? token : nil
     }
 
-    func renew(_ id: SessionID, token: String, lifetime: Duration) -> Bool {
+    package func renew(_ id: SessionID, token: String, lifetime: Duration) -> Bool {
         let now = now()
         return leases.withLock { $0.renew(id, token: token, until: now + lifetime, now: now) }
     }
 
-    func release(_ id: SessionID, token: String) {
+    package func release(_ id: SessionID, token: String) {
         wake(leases.withLock { $0.release(id, token: token) })
     }
 
     /// Wakes who waits for a session that has changed, or is gone. Call it after the change.
-    func sessionChanged(_ id: SessionID) {
+    package func sessionChanged(_ id: SessionID) {
         wake(leases.withLock { $0.isEmpty ? [] : $0.sessionChanged(id) })
     }
 
-    func dropExpired() {
+    package func dropExpired() {
         let now = now()
         wake(leases.withLock { $0.dropExpired(now: now) })
     }
 
-    var count: Int { leases.withLock { $0.count } }
+    package var count: Int { leases.withLock { $0.count } }
 
     /// Waits for whoever holds the lease of a session.
     ///
     /// - Parameter look: says how the session stands; `nil` when it is as it was, and there is still something to wait for.
-    func wait(
+    package func wait(
         for id: SessionID, atMost limit: Duration, _ look: () -> RefreshWait?
     ) async throws -> RefreshWait {
         let deadline = now() + limit

@@ -1,11 +1,11 @@
 /// Who may refresh which session, until when, and who waits for that. A state machine without clock or lock.
-struct RefreshLeases<Waiter> {
+package struct RefreshLeases<Waiter> {
     /// Something that may be waited for: the lease of a session, as it was when it was looked at.
-    struct Observation: Sendable {
+    package struct Observation: Sendable {
         /// Distinguishes this state of the lease from those before and after it.
-        let generation: UInt64
+        package let generation: UInt64
         /// When the lease ends unless it is renewed.
-        let end: ContinuousClock.Instant
+        package let end: ContinuousClock.Instant
     }
 
     private struct Slot {
@@ -18,13 +18,15 @@ struct RefreshLeases<Waiter> {
     private var slots: [SessionID: Slot] = [:]
     private var lastNumber: UInt64 = 0
 
-    var isEmpty: Bool { slots.isEmpty }
-    var count: Int { slots.count }
+    package init() {}
+
+    package var isEmpty: Bool { slots.isEmpty }
+    package var count: Int { slots.count }
 
     /// Gives the lease to a new holder, unless another has it.
     ///
     /// - Returns: whether it was given, and who waited for the former holder, whose lease is over.
-    mutating func acquire(
+    package mutating func acquire(
         _ id: SessionID, token: String, until end: ContinuousClock.Instant, now: ContinuousClock.Instant
     ) -> (isGranted: Bool, waiters: [Waiter]) {
         if let slot = slots[id], slot.end > now { return (false, []) }
@@ -34,7 +36,7 @@ struct RefreshLeases<Waiter> {
     }
 
     /// - Returns: whether the holder still had it.
-    mutating func renew(
+    package mutating func renew(
         _ id: SessionID, token: String, until end: ContinuousClock.Instant, now: ContinuousClock.Instant
     ) -> Bool {
         guard let slot = slots[id], slot.end > now, constantTimeEquals(slot.token, token) else { return false }
@@ -43,14 +45,14 @@ struct RefreshLeases<Waiter> {
     }
 
     /// - Returns: who waits for it.
-    mutating func release(_ id: SessionID, token: String) -> [Waiter] {
+    package mutating func release(_ id: SessionID, token: String) -> [Waiter] {
         guard let slot = slots[id], constantTimeEquals(slot.token, token) else { return [] }
         slots[id] = nil
         return Array(slot.waiters.values)
     }
 
     /// The session has other tokens, or is gone: whoever waits must look again.
-    mutating func sessionChanged(_ id: SessionID) -> [Waiter] {
+    package mutating func sessionChanged(_ id: SessionID) -> [Waiter] {
         guard let index = slots.index(forKey: id) else { return [] }
         slots.values[index].generation = nextNumber()
         let waiters = Array(slots.values[index].waiters.values)
@@ -59,7 +61,7 @@ struct RefreshLeases<Waiter> {
     }
 
     /// The lease as it is now; `nil` when nobody has it.
-    func observe(_ id: SessionID, now: ContinuousClock.Instant) -> Observation? {
+    package func observe(_ id: SessionID, now: ContinuousClock.Instant) -> Observation? {
         guard let slot = slots[id], slot.end > now else { return nil }
         return Observation(generation: slot.generation, end: slot.end)
     }
@@ -67,7 +69,7 @@ struct RefreshLeases<Waiter> {
     /// Adds one who waits for the lease to be other than it was observed.
     ///
     /// - Returns: `nil` when it is so already; else the number to remove the waiter by.
-    mutating func addWaiter(_ waiter: Waiter, for id: SessionID, after observation: Observation) -> UInt64? {
+    package mutating func addWaiter(_ waiter: Waiter, for id: SessionID, after observation: Observation) -> UInt64? {
         guard let index = slots.index(forKey: id), slots.values[index].generation == observation.generation else {
             return nil
         }
@@ -77,14 +79,14 @@ struct RefreshLeases<Waiter> {
     }
 
     /// - Returns: the waiter, unless it was woken before.
-    mutating func removeWaiter(_ number: UInt64, of id: SessionID) -> Waiter? {
+    package mutating func removeWaiter(_ number: UInt64, of id: SessionID) -> Waiter? {
         slots[id]?.waiters.removeValue(forKey: number)
     }
 
     /// Forgets the leases that are over.
     ///
     /// - Returns: who waited for them.
-    mutating func dropExpired(now: ContinuousClock.Instant) -> [Waiter] {
+    package mutating func dropExpired(now: ContinuousClock.Instant) -> [Waiter] {
         var waiters: [Waiter] = []
         for (id, slot) in slots where slot.end <= now {
             waiters.append(contentsOf: slot.waiters.values)

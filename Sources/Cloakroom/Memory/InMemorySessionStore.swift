@@ -192,7 +192,7 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
         // While the user's sessions are locked no other login of theirs comes between counting and storing.
         return users.withIDs(of: subject) { ids in
             var ended: [SessionShard.Ended] = []
-            guard !shard.knows(id), makeRoom(for: entry, in: &ids, now: now, ended: &ended),
+            guard !shard.knows(id, now: now), makeRoom(for: entry, in: &ids, now: now, ended: &ended),
                 shard.insert(entry, for: id, now: now, ended: &ended)
             else { return (false, ended) }
             ids.insert(id)

@@ -102,9 +102,11 @@ final class SessionShard: Sendable {
         }
     }
 
-    /// Whether there is anything under this ID: a session, be it over, or a tombstone.
-    func knows(_ id: SessionID) -> Bool {
-        state.withLock { $0.entries[id] != nil || $0.tombstones[id] != nil }
+    /// Whether there is anything under this ID: a session, be it over, or a tombstone that still holds.
+    func knows(_ id: SessionID, now: Date) -> Bool {
+        state.withLock { state in
+            state.entries[id] != nil || state.tombstones[id].map { $0 > now } == true
+        }
     }
 
     func holds(_ id: SessionID) -> Bool { state.withLock { $0.entries[id] != nil } }

@@ -12,8 +12,11 @@ struct CloakroomCommand: AsyncParsableCommand {
 
               Run the gateway with the settings of the environment or of a .env file:
                 cloakroom serve
+
+              See whether settings and Redis are as they should be:
+                cloakroom check
             """,
-        subcommands: [ServeCommand.self, DemoCommand.self],
+        subcommands: [ServeCommand.self, DemoCommand.self, CheckCommand.self, KeysCommand.self],
         defaultSubcommand: ServeCommand.self
     )
 }

@@ -18,12 +18,14 @@ struct DemoCommand: AsyncParsableCommand {
             sample API, all on this machine only. Nothing is kept when it ends.
 
             With --replicas, several gateway processes share their sessions in Redis behind a small round-robin front:
-            REDIS_URL if that is set, otherwise a redis-server of its own.
+            REDIS_URL if that is set, otherwise a redis-server of its own. Sessions are sealed there, with a key that is
+            made for this run; with --plain they are in plain sight.
 
             EXAMPLES
               cloakroom demo
               cloakroom demo --port 9000
               cloakroom demo --replicas 3
+              cloakroom demo --replicas 3 --plain
               REDIS_URL=redis://127.0.0.1:6379/0 cloakroom demo --replicas 3
             """
     )
@@ -33,6 +35,9 @@ struct DemoCommand: AsyncParsableCommand {
 
     @Option(help: "Run this many gateway processes (1 to 16) that share their sessions in Redis.")
     var replicas: Int?
+
+    @Flag(help: "With --replicas: keep sessions in Redis in the plain form, for anyone there to read.")
+    var plain = false
 
     // For tests: what to run in place of this program's own `serve`.
     @Option(help: .hidden)
@@ -45,13 +50,16 @@ struct DemoCommand: AsyncParsableCommand {
         guard replicas.map({ (1...16).contains($0) }) ?? true else {
             throw ValidationError("--replicas must be from 1 to 16, not \(replicas ?? 0).")
         }
+        guard !plain || replicas != nil else {
+            throw ValidationError("--plain goes with --replicas: one process alone keeps its sessions in memory.")
+        }
     }
 
     func run() async throws {
         // A closed terminal must end in a tidy shutdown, not in a death that leaves children behind.
         signal(SIGPIPE, SIG_IGN)
         do {
-            let plan = try await DemoPlan(port: port)
+            let plan = try await DemoPlan(port: port, seals: !plain)
             if let replicas {
                 try await ReplicaDemo(plan: plan, count: replicas, program: replicaProgram).run()
             } else {

@@ -4,7 +4,11 @@ public struct RedisClientConfiguration: Sendable {
     public var url: RedisURL
     /// How TLS is done, if the URL asks for it.
     public var tls = RedisTLSOptions()
-    /// How many connections share the load; at least one. With two, the server works on the commands of one while the
+    /// The user that the sentinels know us by, which need not be that of the servers; `nil` for their default user.
+    public var sentinelUser: String?
+    /// The password for the sentinels; `nil` for none.
+    public var sentinelPassword: String?
+    /// How many connections to each server share the load; at least one. With two, the server works on the commands of one while the
     /// client works on the replies of the other.
     public var connections = 2
     /// How long a command waits for its reply, from the call on, a wait for a connection included.

@@ -1,5 +1,7 @@
 public import Cloakroom
 
+import struct Foundation.Date
+
 /// The promises of ``SessionStore``, each as a check that any store can be put to.
 ///
 /// It needs no test framework. With Swift Testing:
@@ -12,6 +14,10 @@ public import Cloakroom
 ///     }
 /// }
 /// ```
+///
+/// ``checks`` is for every store. ``directoryChecks``, ``transferChecks`` and ``leaseChecks`` are for those that are a
+/// `SessionDirectory`, `SessionTransfer` or `RefreshLeaseStore` as well; put to another store, such a check is skipped, and
+/// its outcome says so.
 public enum StoreConformance {
     /// Makes an empty store with this policy. It is called once for each check.
     public typealias MakeSubject = @Sendable (SessionPolicy) async throws -> ConformanceSubject
@@ -21,7 +27,7 @@ public enum StoreConformance {
         /// The promise, as a sentence.
         public let description: String
         let policy: SessionPolicy
-        let body: @Sendable (ConformanceSubject) async throws -> Void
+        let body: @Sendable (ConformanceSubject) async throws -> Outcome
 
         init(
             _ description: String, policy: SessionPolicy = SessionPolicy(),
@@ -29,26 +35,60 @@ public enum StoreConformance {
         ) {
             self.description = description
             self.policy = policy
-            self.body = body
+            self.body = { subject in
+                try await body(subject)
+                return .passed
+            }
+        }
+
+        /// A check for stores that are more than a `SessionStore`.
+        ///
+        /// - Parameter role: the store and its replica in that role, if they have it.
+        init<Role: Sendable>(
+            _ description: String, policy: SessionPolicy, role name: String,
+            _ role: @escaping @Sendable (ConformanceSubject) -> (store: Role, replica: Role)?,
+            _ body: @escaping @Sendable (_ store: Role, _ replica: Role) async throws -> Void
+        ) {
+            self.description = description
+            self.policy = policy
+            self.body = { subject in
+                guard let (store, replica) = role(subject) else { return .skipped("the store is no \(name)") }
+                try await body(store, replica)
+                return .passed
+            }
         }
 
         /// Makes a store and puts it to the check.
         ///
+        /// - Returns: whether the store was put to it.
         /// - Throws: ``ConformanceFailure`` when the store breaks the promise, or what the store threw.
-        public func run(_ makeSubject: MakeSubject) async throws {
+        @discardableResult
+        public func run(_ makeSubject: MakeSubject) async throws -> Outcome {
             let subject = try await makeSubject(policy)
+            let outcome: Outcome
             do {
-                try await body(subject)
+                outcome = try await body(subject)
             } catch {
                 await subject.tearDown()
                 throw error
             }
             await subject.tearDown()
+            return outcome
         }
     }
 
-    /// All checks, to pass as the arguments of a test.
+    /// What came of a check that found no broken promise.
+    public enum Outcome: Sendable, Equatable {
+        /// The store keeps the promise.
+        case passed
+        /// The store does not make it; says why.
+        case skipped(String)
+    }
+
+    /// All checks that every store must pass, to pass as the arguments of a test.
     public static let checks: [Check] = lifeChecks + refreshChecks + limitChecks + raceChecks
+    /// The checks for stores that are a `SessionDirectory`, the limit per user included.
+    public static let directoryChecks: [Check] = listChecks + revocationChecks + userLimitChecks
 }
 
 /// A store under test.
@@ -58,6 +98,13 @@ public struct ConformanceSubject: Sendable {
     /// Another instance over the same sessions, as another replica would have; the store itself if there is no such thing.
     public let replica: any SessionStore
     let tearDown: @Sendable () async -> Void
+
+    /// The store as a directory, if it is one.
+    public var directory: (any SessionStore & SessionDirectory)? { store as? any SessionStore & SessionDirectory }
+    /// The store as one that sessions can be moved into, if it is one.
+    public var transfer: (any SessionTransfer)? { store as? any SessionTransfer }
+    /// The store as one with leases, if it is one.
+    public var leases: (any RefreshLeaseStore)? { store as? any RefreshLeaseStore }
 
     /// Makes a subject.
     ///
@@ -98,7 +145,21 @@ func waitUntil(
     }
 }
 
+/// Waits until the whole second, which is all that a session's times are told by, is another.
+func waitForNextSecond() async throws {
+    let second = Date().timeIntervalSince1970.rounded(.down)
+    try await waitUntil("the second ends") { Date().timeIntervalSince1970.rounded(.down) > second }
+}
+
 enum Sample {
+    /// Tokens of a session that began within this one at the provider.
+    static func tokens(providerSession sid: String) -> TokenSet {
+        var tokens = tokens()
+        let claims = JSONValue.object(["sub": "s", "sid": .string(sid)])
+        tokens.idToken = "e30.\(Base64URL.encode(claims.serialized)).e30"
+        return tokens
+    }
+
     static func tokens(_ name: String = "first") -> TokenSet {
         TokenSet(
             accessToken: "access-\(name)", refreshToken: "refresh-\(name)", idToken: "id-\(name)", expiresIn: 300,

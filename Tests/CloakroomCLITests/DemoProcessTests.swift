@@ -35,7 +35,8 @@ struct DemoProcessTests {
     /// A stand-in for a replica, which tells its PID and stays.
     private func standIn(in directory: String) throws -> String {
         let path = directory + "/stand-in"
-        let script = "#!/bin/sh\necho \"up as pid=$$, port $PORT, redis $REDIS_ENABLED\"\nexec sleep 1000\n"
+        let script =
+            "#!/bin/sh\necho \"up as pid=$$, port $PORT, redis $REDIS_ENABLED, keys '$SESSION_KEYS', arguments '$*'\"\nexec sleep 1000\n"
         try script.write(toFile: path, atomically: true, encoding: .utf8)
         try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
         return path
@@ -108,6 +109,33 @@ struct DemoProcessTests {
             #expect(transcript.contains("[replica-3] up as pid="))
             #expect(transcript.contains("redis true"))
             #expect(try FileManager.default.contentsOfDirectory(atPath: temporary) == [])
+        }
+    }
+
+    @Test(
+        "R41: replicas seal with a key that is in no argument, unless asked for the plain form",
+        .enabled(if: redisServer != nil), arguments: [false, true])
+    func sealing(plain: Bool) async throws {
+        try await withDirectory { directory in
+            let transcript = Transcript()
+            let port = try await LoopbackPort.firstFree(from: 20_000 + Int.random(in: 0..<10_000), except: [])
+            let standIn = try standIn(in: directory)
+            let arguments = ["--port", "\(port)", "--replicas", "2", "--replica-program", standIn]
+            _ = try await run(arguments + (plain ? ["--plain"] : []), directory: directory, transcript) { pid in
+                try await eventually("two replicas") { keys(transcript).count >= 2 }
+                kill(-pid, SIGINT)
+            }
+            let found = keys(transcript)
+            #expect(found.count == 2 && Set(found).count == 1)
+            #expect(plain ? found.first == "" : found[0].count >= 43)
+            #expect(transcript.lines.count { $0.hasSuffix(", arguments 'serve'") } == 2)
+        }
+    }
+
+    private func keys(_ transcript: Transcript) -> [String] {
+        transcript.lines.compactMap { line in
+            guard let range = line.range(of: "keys '") else { return nil }
+            return String(line[range.upperBound...].prefix { $0 != "'" })
         }
     }
 

@@ -120,7 +120,10 @@ import Testing
             ("REDIS_URL", "redis://h?password=p@hunter2"), ("REDIS_URL", "redis://:p?hunter2@h"),
             ("UPSTREAM_URL", "http://u:hunter2@api"), ("UPSTREAM_URL", "http://api/?key=hunter2"),
             ("OIDC_ISSUER", "https://u:hunter2@id.example.com"),
-            ("OIDC_CLIENT_SECRET", String(repeating: "hunter2", count: 1000)),
+            ("OIDC_CLIENT_SECRET", String(repeating: "hunter2", count: 1000)), ("SESSION_KEYS", "hunter2"),
+            ("REDIS_SENTINEL_PASSWORD", String(repeating: "hunter2", count: 1000)),
+            ("REDIS_SECONDARY_URL", "redis://:hunter2@h/x"),
+            ("REDIS_SECONDARY_URL", "redis://:hunter2@h"),
         ])
     func redaction(name: String, value: String) async throws {
         let line = try await failure([name: value])

@@ -47,7 +47,6 @@ import Testing
         #expect(KeySchema(sessionPrefix: "session:").indexPattern == "session-index:*")
     }
 
-
     @Test("the URL of a store shows no password, reflected or dumped")
     func redaction() throws {
         let url = try RedisURL("redis://app:s3cret@h:1/2")

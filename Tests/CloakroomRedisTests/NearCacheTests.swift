@@ -65,12 +65,15 @@ import Testing
         cache.finish(ticket, read(session("old"), name))
         #expect(cache.hit(id) == nil)
 
-        let (early, late) = (try #require(cache.begin(id, names: [name])), { try #require(cache.begin(id, names: [name])) })
+        let (early, late) = (
+            try #require(cache.begin(id, names: [name])), { try #require(cache.begin(id, names: [name])) }
+        )
         report(cache, name)
         let second = try late()
         cache.finish(second, read(session("new"), name))
         cache.finish(early, read(session("old"), name))
-        #expect(cache.hit(id)?.session.tokens.accessToken == "new", "the one that began before the report does not count")
+        #expect(
+            cache.hit(id)?.session.tokens.accessToken == "new", "the one that began before the report does not count")
     }
 
     @Test("a read is not kept across a moment at which reports may have been missed")

@@ -264,12 +264,26 @@ def app_environment(source: str) -> dict[str, str]:
         if "value" in variable:
             value = re.sub(r"\$\((\w+)\)", lambda match: environment[match[1]], variable["value"])
         elif "secretKeyRef" in variable["valueFrom"]:
-            value = secret()[variable["valueFrom"]["secretKeyRef"]["key"]]
+            wanted = variable["valueFrom"]["secretKeyRef"]
+            if wanted.get("optional") and wanted["key"] not in secret():
+                continue
+            value = secret()[wanted["key"]]
         else:
             assert variable["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
             value = "cloakroom-7d9c8f6b5-abcde"
         environment[variable["name"]] = value
     return environment
+
+
+@pytest.mark.parametrize("source", ["compose", "kubernetes"])
+def test_sessions_are_sealed_once_there_is_a_key(source: str) -> None:
+    """Both have a place for the keys, and neither has keys that the world knows."""
+    assert not app_environment(source).get("SESSION_KEYS")
+    if source == "compose":
+        assert "SESSION_KEYS" in app_environment(source)
+    else:
+        names = [variable["name"] for variable in container("Deployment", "cloakroom")["env"]]
+        assert "SESSION_KEYS" in names
 
 
 @pytest.mark.parametrize("source", ["compose", "kubernetes"])

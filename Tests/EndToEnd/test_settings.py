@@ -30,6 +30,21 @@ WRONG = [
     ("SESSION_TIMEOUT", "-8h"),
     ("SESSION_TIMEOUT", "0"),
     ("SESSION_IDLE_TIMEOUT", "soon"),
+    ("SESSION_STORE", "postgres"),
+    # REDIS_ENABLED is true here.
+    ("SESSION_STORE", "memory"),
+    ("SESSION_MAX_PER_USER", "many"),
+    ("SESSION_SEAL", "false"),
+    ("SESSION_COMPRESSION", "zip"),
+    ("SESSION_NEAR_CACHE", "sometimes"),
+    ("SESSION_NEAR_CACHE_BYTES", "lots"),
+    ("REDIS_MAX_CONNECTIONS", "65"),
+    ("REDIS_WAIT_REPLICAS", "11"),
+    ("REDIS_WAIT_TIMEOUT", "11s"),
+    ("REDIS_TLS_CA_FILE", "/no/such/file.pem"),
+    ("REDIS_TLS_SERVER_NAME", "redis.example.test"),
+    ("REDIS_SENTINEL_USER", "watcher"),
+    ("REDIS_SECONDARY_KEY_PREFIX", "old:"),
     ("OIDC_ISSUER", None),
     ("OIDC_ISSUER", "not an address"),
     ("OIDC_CLIENT_ID", None),
@@ -74,6 +89,19 @@ def test_a_wrong_redis_url_is_shown_without_its_password(tmp_path: Path, url: st
     result = run(tmp_path, REDIS_URL=url)
     assert_one_line_about(result, "REDIS_URL")
     assert "top-secret-word" not in result.stderr + result.stdout
+
+
+@pytest.mark.parametrize("setting", ["SESSION_KEYS", "REDIS_SENTINEL_PASSWORD", "REDIS_SECONDARY_URL"])
+def test_a_wrong_secret_is_not_shown(tmp_path: Path, setting: str) -> None:
+    value = "redis://:top-secret-word@host:x" if setting.endswith("URL") else "top-secret-word"
+    result = run(tmp_path, **{setting: value})
+    assert_one_line_about(result, setting)
+    assert "top-secret-word" not in result.stderr + result.stdout
+
+
+def test_a_hybrid_store_needs_its_second_redis(tmp_path: Path) -> None:
+    line = assert_one_line_about(run(tmp_path, SESSION_STORE="hybrid"), "REDIS_SECONDARY_URL")
+    assert "missing" in line
 
 
 def test_settings_in_a_file_count_too(tmp_path: Path) -> None:

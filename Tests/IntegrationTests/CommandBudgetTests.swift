@@ -47,11 +47,14 @@ extension Integration {
                     let id = try #require(ids.last)
                     #expect(try await roundTrips(store, counter) { _ = try await store.session(for: id) } == 1)
                     #expect(
-                        try await roundTrips(store, counter) { _ = try await store.refreshSession(id, tokens: .sample()) }
+                        try await roundTrips(store, counter) {
+                            _ = try await store.refreshSession(id, tokens: .sample())
+                        }
                             == 2)
                     #expect(try await roundTrips(store, counter) { try await store.deleteSession(id) } <= 2)
                     #expect(
-                        try await roundTrips(store, counter) { _ = try await store.sessions(ofUser: "248289761001") } == 2)
+                        try await roundTrips(store, counter) { _ = try await store.sessions(ofUser: "248289761001") }
+                            == 2)
                 }
                 await counter.close()
             }
@@ -61,7 +64,8 @@ extension Integration {
         func bulk() async throws {
             try await RedisServer.run { server in
                 let counter = try await RoundTripCounter(before: server)
-                var configuration = RedisStoreConfiguration(url: try RedisURL(counter.url), commandTimeout: .seconds(20))
+                var configuration = RedisStoreConfiguration(
+                    url: try RedisURL(counter.url), commandTimeout: .seconds(20))
                 configuration.nearCache = nil
                 configuration.connectionsPerNode = 1
                 try await withStores([configuration]) { stores in

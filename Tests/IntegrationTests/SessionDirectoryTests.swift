@@ -7,7 +7,8 @@ extension Integration {
     @Suite struct SessionDirectoryTests {
         private static let subject = UserInfo.jane.subject ?? ""
 
-        @Test("index keys do not match session:*, always have a TTL, and go with the sessions", arguments: [false, true])
+        @Test(
+            "index keys do not match session:*, always have a TTL, and go with the sessions", arguments: [false, true])
         func indexKeys(isSealed: Bool) async throws {
             try await RedisServer.run { server in
                 try await withStores([try configuration(server, isSealed: isSealed)]) { stores in
@@ -32,7 +33,8 @@ extension Integration {
                 try await withStores(2, on: server) { stores in
                     var ids: [SessionID] = []
                     for _ in 0..<5 {
-                        ids.append(try await stores[0].createSession(tokens: .withProviderSession("s1"), userInfo: .jane))
+                        ids.append(
+                            try await stores[0].createSession(tokens: .withProviderSession("s1"), userInfo: .jane))
                     }
                     for id in ids[..<2] { try server.cli("DEL", "session:\(id.secret)") }
                     let index = try server.cli("KEYS", "session-index:user:*")
@@ -75,7 +77,10 @@ extension Integration {
                     try server.cli("SET", "session:not a session", "1")
                     #expect(try await stores[0].sessionCount() == 2500)
                     #expect(try await stores[0].deleteAllSessions() == 2500)
-                    #expect(try server.cli("KEYS", "*").split(separator: "\n").sorted() == ["other", "session:not a session"])
+                    #expect(
+                        try server.cli("KEYS", "*").split(separator: "\n").sorted() == [
+                            "other", "session:not a session",
+                        ])
                 }
             }
         }
@@ -96,7 +101,8 @@ extension Integration {
             try await RedisServer.run { server in
                 try await withStores(2, on: server, policy: SessionPolicy(maximumPerUser: 3)) { stores in
                     var ids: [SessionID] = []
-                    let other = try await stores[0].createSession(tokens: .sample(), userInfo: UserInfo(subject: "other"))
+                    let other = try await stores[0].createSession(
+                        tokens: .sample(), userInfo: UserInfo(subject: "other"))
                     for number in 0..<6 {
                         ids.append(try await stores[number % 2].createSession(tokens: .sample(), userInfo: .jane))
                         // Logins of one millisecond have no order.

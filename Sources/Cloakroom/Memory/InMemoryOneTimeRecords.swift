@@ -35,6 +35,16 @@ final class InMemoryOneTimeRecords: Sendable {
         return entry.record
     }
 
+    /// The keys of the records that can be taken, and how long still.
+    func live(now: Date) -> [(key: String, lifetime: Duration)] {
+        entries.withLock { entries in
+            entries.compactMap { key, entry in
+                let left = entry.deadline.timeIntervalSince(now)
+                return left > 0 ? (key, .seconds(left)) : nil
+            }
+        }
+    }
+
     func dropExpired(now: Date) {
         entries.withLock { entries in entries = entries.filter { $0.value.deadline > now } }
     }

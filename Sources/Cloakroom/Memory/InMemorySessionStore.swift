@@ -13,20 +13,24 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     /// The shards share the bound; each has its lock, so that tasks on different cores seldom meet.
     private static let shardCount = 64
 
-    private let policy: SessionPolicy
+    let policy: SessionPolicy
+    let shards: [SessionShard]
+    let users = SessionIndex()
+    let providerSessions = SessionIndex()
+    let leases = RefreshLeaseTable()
+    let records = InMemoryOneTimeRecords(maximumCount: 10_000)
+    let logger: Logger
+    let now: @Sendable () -> Date
     private let maximumSessions: Int
-    private let shards: [SessionShard]
     private let count = Atomic<Int>(0)
-    private let records = InMemoryOneTimeRecords(maximumCount: 10_000)
-    private let logger: Logger
-    private let now: @Sendable () -> Date
+    private let sequence = Atomic<UInt64>(0)
 
     /// Makes an empty store.
     ///
     /// - Parameters:
-    ///   - policy: how long sessions live.
+    ///   - policy: how long sessions live, and how many a user may have.
     ///   - maximumSessions: how many live sessions it takes; one more is refused with ``SessionStoreError/Code/full``, so
-    ///     that no one who is logged in is thrown out.
+    ///     that no one who is logged in is thrown out. As many tombstones are kept at most.
     ///   - logger: where the warning goes.
     public convenience init(
         policy: SessionPolicy = SessionPolicy(), maximumSessions: Int = 1_000_000, logger: Logger
@@ -39,7 +43,10 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     ) {
         self.policy = policy
         self.maximumSessions = maximumSessions
-        self.shards = (0..<Self.shardCount).map { _ in SessionShard() }
+        self.shards = (0..<Self.shardCount).map { _ in
+            SessionShard(
+                idleTimeout: policy.idleTimeout, maximumTombstones: max(16, maximumSessions / Self.shardCount))
+        }
         self.logger = logger
         self.now = now
         logger.warning(
@@ -47,10 +54,14 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     }
 
     /// How many sessions it holds, ended ones that were not yet dropped included.
-    public var sessionCount: Int { count.load(ordering: .relaxed) }
+    public var heldSessionCount: Int { count.load(ordering: .relaxed) }
 
     /// How many notes of future ends the shards hold, for tests of their growth.
     package var pendingExpiryCount: Int { shards.reduce(0) { $0 + $1.pendingExpiryCount } }
+    /// How many tombstones there are, for tests of their growth.
+    package var tombstoneCount: Int { shards.reduce(0) { $0 + $1.tombstoneCount } }
+    /// How many users and provider sessions are known, for tests of their growth.
+    package var indexedNameCount: Int { users.nameCount + providerSessions.nameCount }
 
     /// Drops ended sessions every half minute until the service is asked to stop.
     public func run() async throws {
@@ -63,33 +74,25 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     }
 
     public func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID {
-        if count.add(1, ordering: .relaxed).newValue > maximumSessions {
-            dropExpired()
-            guard sessionCount <= maximumSessions else {
-                count.subtract(1, ordering: .relaxed)
-                throw SessionStoreError(.full, reason: "the in-memory store holds \(maximumSessions) sessions")
-            }
-        }
-        let id = SessionID()
         let now = now()
         let session = Session(beginningAt: now, policy: policy, tokens: tokens, userInfo: userInfo)
-        let dropped = shard(of: id).insert(session, for: id, idleTimeout: policy.idleTimeout, now: now)
-        count.subtract(dropped, ordering: .relaxed)
+        let id = SessionID()
+        // It is the newest, and its ID is new, so it is always stored.
+        _ = try store(session, for: id, now: now)
         return id
     }
 
     public func session(for id: SessionID) async throws -> Session? {
-        shard(of: id).session(for: id, idleTimeout: policy.idleTimeout, now: now())
+        shard(of: id).session(for: id, now: now())
     }
 
     public func deleteSession(_ id: SessionID) async throws {
-        if shard(of: id).remove(id) {
-            count.subtract(1, ordering: .relaxed)
-        }
+        if let ended = shard(of: id).remove(id, now: now()) { forget([ended]) }
     }
 
     public func refreshSession(_ id: SessionID, tokens: TokenSet) async throws -> Session? {
-        shard(of: id).refresh(id, tokens: tokens, now: now())
+        let now = now()
+        return change(id, tokens: tokens, now: now) { $0.refreshed(with: tokens, at: now) }
     }
 
     /// Does nothing: the memory is here.
@@ -103,16 +106,143 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
         records.take(key: key, now: now())
     }
 
-    private func dropExpired() {
-        let now = now()
-        for shard in shards {
-            count.subtract(shard.dropExpired(now: now), ordering: .relaxed)
-        }
-        records.dropExpired(now: now)
+    // MARK: What the other protocols share
+
+    func shard(of id: SessionID) -> SessionShard {
+        shards[Int(truncatingIfNeeded: UInt(bitPattern: id.hashValue) % UInt(Self.shardCount))]
     }
 
-    private func shard(of id: SessionID) -> SessionShard {
-        shards[Int(truncatingIfNeeded: UInt(bitPattern: id.hashValue) % UInt(Self.shardCount))]
+    func dropExpired() {
+        let now = now()
+        for shard in shards { forget(shard.dropExpired(now: now)) }
+        records.dropExpired(now: now)
+        leases.dropExpired()
+    }
+
+    /// Stores a session, which ends the user's oldest ones beyond the limit.
+    ///
+    /// - Returns: whether it was stored; not when it is known already, has a tombstone or is itself beyond the limit.
+    func store(_ session: Session, for id: SessionID, now: Date) throws(SessionStoreError) -> Bool {
+        try reserve()
+        let providerSessionID = session.providerSessionID
+        let entry = SessionShard.Entry(
+            session: session, lastUse: now, sequence: sequence.add(1, ordering: .relaxed).newValue,
+            providerSessionID: providerSessionID)
+        // Before the session, so that whoever ends it finds the hint to remove.
+        if let providerSessionID { providerSessions.add(id, to: providerSessionID) }
+        let (isStored, ended) = insert(entry, for: id, now: now)
+        if !isStored {
+            count.subtract(1, ordering: .relaxed)
+            if let providerSessionID { removeHint(id, of: providerSessionID, from: providerSessions) }
+        }
+        forget(ended)
+        return isStored
+    }
+
+    /// Changes the tokens of a live session by `body`, and wakes who waits for that.
+    ///
+    /// - Parameter tokens: the new tokens, whose provider session is found before any lock is taken.
+    /// - Returns: what `body` made of it; `nil` when it is not live, or `body` left it as it is.
+    func change(
+        _ id: SessionID, tokens: TokenSet, now: Date, _ body: (Session) -> Session?
+    ) -> Session? {
+        let newer = tokens.idToken == nil ? nil : Session.providerSessionID(of: tokens)
+        if let newer { providerSessions.add(id, to: newer) }
+        let changed = shard(of: id).change(id, now: now) { entry -> (session: Session?, former: String?) in
+            let former = entry.providerSessionID
+            guard let session = body(entry.session) else { return (nil, former) }
+            entry.session = session
+            if tokens.idToken != nil { entry.providerSessionID = newer }
+            return (session, former)
+        }
+        if let newer, changed?.former != newer || changed?.session == nil { refreshHint(id, of: newer) }
+        if let former = changed?.former, former != newer { refreshHint(id, of: former) }
+        if changed?.session != nil { leases.sessionChanged(id) }
+        return changed?.session
+    }
+
+    /// Tidies up after sessions that are gone.
+    func forget(_ ended: [SessionShard.Ended]) {
+        guard !ended.isEmpty else { return }
+        count.subtract(ended.count, ordering: .relaxed)
+        for session in ended {
+            if let subject = session.subject { removeHint(session.id, of: subject, from: users) }
+            if let sid = session.providerSessionID { removeHint(session.id, of: sid, from: providerSessions) }
+            leases.sessionChanged(session.id)
+        }
+    }
+
+    private func reserve() throws(SessionStoreError) {
+        guard count.add(1, ordering: .relaxed).newValue > maximumSessions else { return }
+        dropExpired()
+        guard heldSessionCount <= maximumSessions else {
+            count.subtract(1, ordering: .relaxed)
+            throw SessionStoreError(.full, reason: "the in-memory store holds \(maximumSessions) sessions")
+        }
+    }
+
+    private func insert(
+        _ entry: SessionShard.Entry, for id: SessionID, now: Date
+    ) -> (isStored: Bool, ended: [SessionShard.Ended]) {
+        let shard = shard(of: id)
+        guard let subject = entry.session.userInfo.subject else {
+            var ended: [SessionShard.Ended] = []
+            return (shard.insert(entry, for: id, now: now, ended: &ended), ended)
+        }
+        // While the user's sessions are locked no other login of theirs comes between counting and storing.
+        return users.withIDs(of: subject) { ids in
+            var ended: [SessionShard.Ended] = []
+            guard !shard.knows(id, now: now), makeRoom(for: entry, in: &ids, now: now, ended: &ended),
+                shard.insert(entry, for: id, now: now, ended: &ended)
+            else { return (false, ended) }
+            ids.insert(id)
+            return (true, ended)
+        }
+    }
+
+    /// Ends the oldest of a user's sessions, so that there is room for one more.
+    ///
+    /// - Returns: `false` when the one more is older than they are.
+    private func makeRoom(
+        for entry: SessionShard.Entry, in ids: inout Set<SessionID>, now: Date, ended: inout [SessionShard.Ended]
+    ) -> Bool {
+        guard let maximum = policy.maximumPerUser, ids.count >= maximum else { return true }
+        var others = ids.compactMap { id in shard(of: id).entry(for: id, now: now).map { (id: id, entry: $0) } }
+        let excess = others.count + 1 - maximum
+        guard excess > 0 else { return true }
+        others.sort { $0.entry.isOlder(than: $1.entry) }
+        guard !entry.isOlder(than: others[excess - 1].entry) else { return false }
+        for (id, _) in others.prefix(excess) {
+            if let removed = shard(of: id).remove(id, now: now) { ended.append(removed) }
+            ids.remove(id)
+        }
+        return true
+    }
+
+    /// Removes a hint, unless there is such a session again.
+    private func removeHint(_ id: SessionID, of name: String, from index: SessionIndex) {
+        index.withIDs(of: name) { ids in
+            if !shard(of: id).holds(id) { ids.remove(id) }
+        }
+    }
+
+    /// Lets a hint be there if, and only if, the session says the same.
+    private func refreshHint(_ id: SessionID, of sid: String) {
+        let now = now()
+        providerSessions.withIDs(of: sid) { ids in
+            if shard(of: id).entry(for: id, now: now)?.providerSessionID == sid {
+                ids.insert(id)
+            } else {
+                ids.remove(id)
+            }
+        }
+    }
+}
+
+extension SessionShard.Entry {
+    /// Whether it began before another, or, within the same second, was stored before it.
+    func isOlder(than other: SessionShard.Entry) -> Bool {
+        (session.createdAt, sequence) < (other.session.createdAt, other.sequence)
     }
 }
 

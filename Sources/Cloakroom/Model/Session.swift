@@ -51,7 +51,9 @@ public struct Session: Sendable, Equatable {
     }
 
     /// The session at the identity provider in which this one began (`sid` of the ID token), if the provider names it.
-    public var providerSessionID: String? {
+    public var providerSessionID: String? { Self.providerSessionID(of: tokens) }
+
+    static func providerSessionID(of tokens: TokenSet) -> String? {
         guard let sid = tokens.idToken.flatMap(unverifiedJWTClaims)?["sid"]?.string, (1...255).contains(sid.utf8.count)
         else { return nil }
         return sid

@@ -10,9 +10,9 @@ enum Gzip {
     /// zlib's flag for the gzip format, added to the size of the window.
     private static let gzipFormat: Int32 = 16
     private static let level: Int32 = 1
-    /// 4 KiB: a window as large as most records, and far less to set up than the largest.
-    private static let windowBits: Int32 = 12
-    private static let memoryLevel: Int32 = 5
+    /// 8 KiB: a window as large as most records, and far less to set up than the largest.
+    private static let windowBits: Int32 = 13
+    private static let memoryLevel: Int32 = 6
 
     static func isGzip(_ raw: UnsafeRawBufferPointer) -> Bool {
         raw.count >= 2 && raw[0] == magic.0 && raw[1] == magic.1

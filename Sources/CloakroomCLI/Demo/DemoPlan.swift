@@ -1,3 +1,4 @@
+import Cloakroom
 import DevIdentityProvider
 import Foundation
 import Logging
@@ -10,12 +11,16 @@ struct DemoPlan: Sendable {
     let clientID = "cloakroom"
     /// Made anew for each run; known to the gateway and the identity provider only.
     let clientSecret: String
+    /// What replicas seal sessions with; made anew for each run. `nil` for the plain form.
+    let sessionKey: String?
     let logger: Logger
 
     static let sampleAPIAudience = "sample-api"
 
     /// - Throws: ``DemoProblem`` when the port is in use.
-    init(port: Int) async throws {
+    ///
+    /// - Parameter seals: whether replicas seal sessions.
+    init(port: Int, seals: Bool = true) async throws {
         guard await LoopbackPort.isFree(port) else {
             throw DemoProblem(
                 description: """
@@ -27,6 +32,7 @@ struct DemoPlan: Sendable {
         identityProviderPort = try await LoopbackPort.firstFree(from: min(port + 1, 65_000), except: [port])
         sampleAPIPort = try await LoopbackPort.firstFree(
             from: min(port + 2, 65_000), except: [port, identityProviderPort])
+        sessionKey = seals ? SessionKeyring.generateKey() : nil
         clientSecret = "\(UUID().uuidString)\(UUID().uuidString)"
         var logger = Logger(label: "cloakroom.demo") { StreamLogHandler.standardError(label: $0) }
         let level = ProcessInfo.processInfo.environment["LOG_LEVEL"].flatMap { Logger.Level(rawValue: $0.lowercased()) }

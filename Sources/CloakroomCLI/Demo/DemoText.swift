@@ -43,15 +43,34 @@ enum DemoText {
             \(list.joined(separator: "\n"))
 
             Then try, in another terminal
-              kill -9 \(victim)                                 end a replica; reload, you are still logged in
+              kill -9 \(victim)                                   end a replica; reload, you are still logged in
               curl -si \(plan.publicURL)/healthz | grep -i x-cloakroom-replica
-              redis-cli -u \(redis) KEYS 'session:*'      the sessions
-              redis-cli -u \(redis) TTL session:ID        how many seconds one has left
+              redis-cli -u \(redis) KEYS 'session:*'
+                                                   the sessions; for one of these keys,
+              redis-cli -u \(redis) GET KEY
+                                                   what it holds, and
+              redis-cli -u \(redis) TTL KEY
+                                                   how many seconds it has left
+
+            \(plan.sessionKey == nil ? plain : sealed)
 
             \(ownRedisURL != nil ? "This Redis was started for the demo and keeps nothing. " : "")Press Ctrl-C to stop.
 
             """
     }
+
+    private static let sealed = """
+        Sessions are sealed: a key is session:sha256: and a hash of the ID in the cookie, and
+        what it holds is encrypted with a key of the replicas and that ID together. Whoever
+        steals what Redis holds gets no token and no usable ID. The plain form, which other
+        programs can read and write, shows   cloakroom demo --replicas 3 --plain
+        """
+
+    private static let plain = """
+        Sessions are in the plain form: a key is session: and the ID in the cookie, and what
+        it holds is JSON with the tokens, for other programs to read and write. Without
+        --plain they are sealed.
+        """
 
     static let noRedisServer = """
         No redis-server was found on the PATH, and REDIS_URL is not set. Install one:

@@ -80,7 +80,7 @@ struct ReplicaDemo {
         return ChildProcess.Command(
             name: "redis", executable: path,
             arguments: [
-                "--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", directory,
+                "--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes", "--dir", directory,
                 "--maxmemory-policy", "noeviction", "--loglevel", "warning",
             ],
             environment: baseEnvironment, directory: directory)
@@ -97,6 +97,7 @@ struct ReplicaDemo {
         environment["UPSTREAM_URL"] = plan.upstreamURL
         environment["REDIS_ENABLED"] = "true"
         environment["REDIS_URL"] = redisURL
+        environment["SESSION_KEYS"] = plan.sessionKey
         environment["OIDC_ISSUER"] = plan.issuer
         environment["OIDC_CLIENT_ID"] = plan.clientID
         environment["OIDC_CLIENT_SECRET"] = plan.clientSecret

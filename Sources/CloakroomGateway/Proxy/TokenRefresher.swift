@@ -6,7 +6,8 @@ import Logging
 import ServiceLifecycle
 import Synchronization
 
-/// Keeps sessions' access tokens fresh: one refresh at a time for a session, however many requests wait for it.
+/// Keeps sessions' access tokens fresh: one refresh at a time for a session, however many requests wait for it, and on
+/// however many replicas, where the store has leases.
 final class TokenRefresher: Service {
     /// What a request gets.
     enum Outcome: Sendable {
@@ -21,9 +22,9 @@ final class TokenRefresher: Service {
     /// A token that ends within this time is refreshed before it is used.
     private static let margin = 30.0
 
-    private let store: any SessionStore
+    let store: any SessionStore
     private let relyingParty: RelyingParty
-    private let logger: Logger
+    let logger: Logger
     private let flights = Mutex<[SessionHandle: Task<Outcome, any Error>]>([:])
 
     init(store: any SessionStore, relyingParty: RelyingParty, logger: Logger) {
@@ -62,25 +63,49 @@ final class TokenRefresher: Service {
     }
 
     private func refresh(_ id: SessionID) async throws -> Outcome {
-        // The cluster-wide lease belongs here: until it stands, two replicas may both ask the provider.
+        if let store = store as? any RefreshLeaseStore { return try await refreshUnderLease(id, in: store) }
         guard let session = try await storeCall({ try await self.store.session(for: id) }) else { return .ended }
-        guard isDue(session, at: .now) else { return .ready(session) }
-        guard session.tokens.refreshToken != nil else {
-            if !hasEnded(session, at: .now) { return .ready(session) }
-            return try await end(id, because: "its access token ended and there is no refresh token")
-        }
+        if let outcome = try await outcomeWithoutRefresh(of: session, id) { return outcome }
         let tokens: TokenSet
-        do {
-            tokens = try await relyingParty.refresh(session)
-        } catch  where error.code == .invalidGrant {
-            return try await afterInvalidGrant(id, used: session)
-        } catch {
-            logger.warning("A refresh failed", metadata: ["session": "\(id.handle)", "error": "\(error)"])
-            return hasEnded(session, at: .now) ? .providerUnavailable : .ready(session)
+        switch try await askProvider(session, id) {
+        case .tokens(let given): tokens = given
+        case .outcome(let outcome): return outcome
         }
-        guard let refreshed = try await persist(tokens, id) else { return .ended }
+        guard let refreshed = try await persisting(id, { try await self.store.refreshSession(id, tokens: tokens) })
+        else { return .ended }
         logger.debug("Refreshed a session's tokens", metadata: ["session": "\(id.handle)"])
         return .ready(refreshed)
+    }
+
+    /// What the provider said.
+    enum Answer {
+        case tokens(TokenSet)
+        /// It gave none; this is what it means.
+        case outcome(Outcome)
+    }
+
+    func askProvider(_ session: Session, _ id: SessionID) async throws -> Answer {
+        do {
+            return .tokens(try await relyingParty.refresh(session))
+        } catch  where error.code == .invalidGrant {
+            return .outcome(try await afterInvalidGrant(id, used: session))
+        } catch {
+            logger.warning("A refresh failed", metadata: ["session": "\(id.handle)", "error": "\(error)"])
+            return .outcome(fallback(session))
+        }
+    }
+
+    /// What a request gets when no new token can be had: the old one for as long as it lasts.
+    func fallback(_ session: Session) -> Outcome {
+        hasEnded(session, at: .now) ? .providerUnavailable : .ready(session)
+    }
+
+    /// `nil` when the session is to be refreshed.
+    func outcomeWithoutRefresh(of session: Session, _ id: SessionID) async throws -> Outcome? {
+        guard isDue(session, at: .now) else { return .ready(session) }
+        guard session.tokens.refreshToken == nil else { return nil }
+        if !hasEnded(session, at: .now) { return .ready(session) }
+        return try await end(id, because: "its access token ended and there is no refresh token")
     }
 
     /// Another replica may have refreshed first, so that the provider called our token used. Then the store has new ones.
@@ -101,17 +126,19 @@ final class TokenRefresher: Service {
 
     /// Keeps the new tokens before anyone uses them. The old refresh token may be worth nothing by now, so a store that
     /// fails is asked again before the tokens are given up.
-    private func persist(_ tokens: TokenSet, _ id: SessionID) async throws -> Session? {
+    func persisting<Value: Sendable>(
+        _ id: SessionID, _ body: @Sendable () async throws -> Value
+    ) async throws -> Value {
         for delay in [Duration.milliseconds(100), .milliseconds(400), .seconds(1)] {
             do {
-                return try await storeCall { try await store.refreshSession(id, tokens: tokens) }
+                return try await storeCall { try await body() }
             } catch {
                 logger.warning(
                     "New tokens could not be kept yet", metadata: ["session": "\(id.handle)", "error": "\(error)"])
             }
             try? await Task.sleep(for: delay)
         }
-        return try await storeCall { try await store.refreshSession(id, tokens: tokens) }
+        return try await storeCall { try await body() }
     }
 
     /// A token that lives for less than a minute is due in the second half of its life, or else it would always be.

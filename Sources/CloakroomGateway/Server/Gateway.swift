@@ -2,7 +2,6 @@ import AsyncHTTPClient
 package import Cloakroom
 import CloakroomHummingbird
 import CloakroomOIDC
-import CloakroomRedis
 import Hummingbird
 public import Logging
 import NIOCore
@@ -77,7 +76,10 @@ public struct Gateway: Service {
     }
 
     private func serve(provider: HTTPClient, upstream: HTTPClient) async throws {
-        let store = try self.store ?? makeStore()
+        let made =
+            try store.map { StoreFactory.Made(store: $0, services: [$0]) }
+            ?? StoreFactory(settings: settings, logger: logger).make()
+        let store = made.store
         let relyingParty = RelyingParty(
             configuration: OIDCConfiguration(
                 issuer: settings.oidcIssuer, clientID: settings.oidcClientID,
@@ -98,7 +100,7 @@ public struct Gateway: Service {
                     httpDecoderConfiguration: .init(maxHeaderFieldSize: 32_768, maxHeaderListSize: 65_536))),
             configuration: .init(address: .hostname(settings.host, port: settings.port)),
             // What comes last stops first: the server, then the refreshes, and the store when nobody needs it any more.
-            services: [store, refresher, ProviderWarmUp(relyingParty: relyingParty, logger: logger)],
+            services: made.services + [refresher, ProviderWarmUp(relyingParty: relyingParty, logger: logger)],
             onServerRunning: { [onServerRunning] channel in
                 await onServerRunning(channel.localAddress?.port ?? 0)
             },
@@ -112,19 +114,6 @@ public struct Gateway: Service {
             throw GatewayError.cannotListen(
                 host: settings.host, port: settings.port, reason: "there is no such address")
         }
-    }
-
-    private func makeStore() throws -> any GatewayStore {
-        let policy = SessionPolicy(
-            absoluteLifetime: settings.sessionTimeout, idleTimeout: settings.sessionIdleTimeout)
-        guard settings.redisEnabled else {
-            logger.info("Using InMemorySessionStore")
-            return InMemorySessionStore(policy: policy, logger: logger)
-        }
-        let url = try RedisURL(settings.redisURL)
-        logger.info("Using RedisSessionStore (url=\(url))")
-        return RedisSessionStore(
-            configuration: .init(url: url, keyPrefix: settings.redisKeyPrefix), policy: policy, logger: logger)
     }
 
     /// Redirects are never followed: they are the browser's business, and the token is for the upstream alone.

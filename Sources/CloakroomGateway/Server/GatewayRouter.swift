@@ -25,7 +25,7 @@ struct GatewayRouter {
             FailureMiddleware(pages: pages)
             SessionMiddleware(store: store, publicURL: publicURL)
         }
-        HealthRoutes(store: store, storeName: settings.redisEnabled ? "redis" : "memory").add(to: router)
+        HealthRoutes(store: store, storeName: settings.effectiveStore.rawValue).add(to: router)
         PageRoutes(pages: pages).add(to: router)
         AuthRoutes(
             store: store, records: store, relyingParty: relyingParty, publicURL: publicURL, pages: pages

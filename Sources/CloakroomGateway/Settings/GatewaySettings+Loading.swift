@@ -29,7 +29,9 @@ extension GatewaySettings {
         return settings
     }
 
-    private static let secrets: SecretsSpecifier<String, String> = .specific(["REDIS_URL", "OIDC_CLIENT_SECRET"])
+    private static let secrets: SecretsSpecifier<String, String> = .specific([
+        "REDIS_URL", "REDIS_SECONDARY_URL", "REDIS_SENTINEL_PASSWORD", "SESSION_KEYS", "OIDC_CLIENT_SECRET",
+    ])
 
     private static func provider(_ values: [String: String]) -> EnvironmentVariablesProvider {
         EnvironmentVariablesProvider(
@@ -55,8 +57,7 @@ extension GatewaySettings {
         port = try reader.value("port", "PORT", "a number from 1 to 65535, for example 8020", Int.init) ?? port
         publicURL = reader.text("public.url")
         upstreamURL = reader.text("upstream.url")
-        redisEnabled =
-            try reader.value("redis.enabled", "REDIS_ENABLED", "true or false", Self.truth) ?? redisEnabled
+        try readStore(reader)
         redisURL = reader.text("redis.url", isSecret: true) ?? redisURL
         redisKeyPrefix = reader.text("redis.key.prefix") ?? redisKeyPrefix
         sessionTimeout =
@@ -66,7 +67,14 @@ extension GatewaySettings {
         sessionIdleTimeout =
             try reader.value(
                 "session.idle.timeout", "SESSION_IDLE_TIMEOUT", "off, or a time from 1s to 366d, for example 30m",
-                Self.idleTimeout) ?? nil
+                { Self.unlessOff($0, SettingsDuration.parse) }) ?? nil
+        sessionMaximumPerUser =
+            try reader.value("session.max.per.user", "SESSION_MAX_PER_USER", Self.maximumPerUserForm) {
+                Self.unlessOff($0, Int.init)
+            } ?? nil
+        redis = try RedisSettings(reading: reader)
+        records = try RecordSettings(reading: reader)
+        nearCache = try NearCacheSettings(reading: reader)
         oidcIssuer = reader.text("oidc.issuer") ?? ""
         oidcClientID = reader.text("oidc.client.id") ?? ""
         oidcClientSecret = reader.text("oidc.client.secret", isSecret: true)
@@ -88,32 +96,28 @@ extension GatewaySettings {
         replicaName = reader.text("cloakroom.replica.name")
     }
 
-    private static func truth(_ text: String) -> Bool? {
-        switch text.lowercased() {
-        case "true", "yes", "on", "1": true
-        case "false", "no", "off", "0": false
-        default: nil
+    /// `REDIS_ENABLED` and `SESSION_STORE`, which must not contradict each other.
+    private mutating func readStore(_ reader: ConfigReader) throws(SettingsError) {
+        let isEnabled = try reader.truth("redis.enabled", "REDIS_ENABLED")
+        sessionStore = try reader.value("session.store", "SESSION_STORE", "memory, redis or hybrid") {
+            StoreKind(rawValue: $0.lowercased())
         }
+        redisEnabled = isEnabled ?? (sessionStore.map { $0 != .memory } ?? false)
+        if let sessionStore, redisEnabled != (sessionStore != .memory) { throw Self.contradiction(sessionStore) }
     }
 
-    /// - Returns: `nil` for what is no time, `.some(nil)` for "no limit".
-    private static func idleTimeout(_ text: String) -> Duration?? {
+    static func contradiction(_ store: StoreKind) -> SettingsError {
+        .wrong(
+            "SESSION_STORE", value: store.rawValue,
+            expected: store == .memory
+                ? "redis or hybrid with REDIS_ENABLED=true" : "memory with REDIS_ENABLED=false, or leave that out")
+    }
+
+    static let maximumPerUserForm = "off, or a number from 1 to 1000, for example 5"
+
+    /// - Returns: `nil` for what can't be read, `.some(nil)` for "no limit".
+    private static func unlessOff<Value>(_ text: String, _ parse: (String) -> Value?) -> Value?? {
         if text.lowercased() == "off" { return .some(nil) }
-        return SettingsDuration.parse(text).map { .some($0) }
-    }
-}
-
-extension ConfigReader {
-    fileprivate func text(_ key: ConfigKey, isSecret: Bool = false) -> String? {
-        guard let text = string(forKey: key, isSecret: isSecret), !text.isEmpty else { return nil }
-        return text
-    }
-
-    fileprivate func value<Value>(
-        _ key: ConfigKey, _ name: String, _ expected: String, _ parse: (String) -> Value?
-    ) throws(SettingsError) -> Value? {
-        guard let text = text(key) else { return nil }
-        guard let value = parse(text) else { throw .wrong(name, value: text, expected: expected) }
-        return value
+        return parse(text).map { .some($0) }
     }
 }

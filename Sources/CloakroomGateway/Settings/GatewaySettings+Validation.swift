@@ -1,6 +1,5 @@
 import CloakroomHummingbird
 import CloakroomOIDC
-import CloakroomRedis
 import Foundation
 
 extension GatewaySettings {
@@ -27,34 +26,8 @@ extension GatewaySettings {
         }
         try validateStore()
         try validateProvider()
-        if let replicaName, !Self.isVisible(replicaName, lengths: 1...64) {
+        if let replicaName, !replicaName.isVisibleASCII(1...64) {
             throw .wrong("CLOAKROOM_REPLICA_NAME", value: replicaName, expected: "1 to 64 visible ASCII characters")
-        }
-    }
-
-    private func validateStore() throws(SettingsError) {
-        do {
-            _ = try RedisURL(redisURL)
-        } catch {
-            throw .wrong(
-                "REDIS_URL", value: SettingsError.redactedURL(redisURL), because: "\(error)",
-                expected: "a URL such as redis://redis:6379/0")
-        }
-        guard Self.isVisible(redisKeyPrefix, lengths: 1...128) else {
-            throw .wrong(
-                "REDIS_KEY_PREFIX", value: redisKeyPrefix,
-                expected: "1 to 128 visible ASCII characters, for example session:")
-        }
-        let range = Duration.seconds(1)...Duration.seconds(366 * 86_400)
-        guard range.contains(sessionTimeout) else {
-            throw .wrong(
-                "SESSION_TIMEOUT", value: "\(sessionTimeout)",
-                expected: "a time from 1s to 366d, for example 8h or 1h30m")
-        }
-        if let sessionIdleTimeout, !range.contains(sessionIdleTimeout) {
-            throw .wrong(
-                "SESSION_IDLE_TIMEOUT", value: "\(sessionIdleTimeout)",
-                expected: "off, or a time from 1s to 366d, for example 30m")
         }
     }
 
@@ -79,7 +52,7 @@ extension GatewaySettings {
                 expected: "basic or post with OIDC_CLIENT_SECRET, none without")
         }
         guard oidcScopes.contains("openid"), oidcScopes.count <= 64,
-            oidcScopes.allSatisfy({ Self.isVisible($0, lengths: 1...128) && !$0.contains("\"") && !$0.contains("\\") })
+            oidcScopes.allSatisfy({ $0.isVisibleASCII(1...128) && !$0.contains("\"") && !$0.contains("\\") })
         else {
             throw .wrong(
                 "OIDC_SCOPES", value: oidcScopes.joined(separator: " "),
@@ -104,15 +77,11 @@ extension GatewaySettings {
     }
 
     private static func webURL(_ text: String) -> URLComponents? {
-        guard isVisible(text, lengths: 1...2000), let parts = URLComponents(string: text),
+        guard text.isVisibleASCII(1...2000), let parts = URLComponents(string: text),
             parts.scheme == "https" || parts.scheme == "http", let host = parts.host, !host.isEmpty,
             parts.user == nil, parts.password == nil, parts.fragment == nil,
             parts.port.map({ (1...65_535).contains($0) }) ?? true
         else { return nil }
         return parts
-    }
-
-    private static func isVisible(_ text: String, lengths: ClosedRange<Int>) -> Bool {
-        lengths.contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 }

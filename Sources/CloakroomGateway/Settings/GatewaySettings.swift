@@ -29,11 +29,21 @@ public struct GatewaySettings: Sendable {
     public var redisURL = "redis://redis:6379/0"
     /// What the keys of sessions begin with (`REDIS_KEY_PREFIX`).
     public var redisKeyPrefix = "session:"
+    /// The other settings of Redis.
+    public var redis = RedisSettings()
 
+    /// Where sessions are (`SESSION_STORE`); `nil` for what ``redisEnabled`` says.
+    public var sessionStore: StoreKind?
     /// How long a session lives at most (`SESSION_TIMEOUT`).
     public var sessionTimeout: Duration = .seconds(8 * 60 * 60)
     /// How long a session may go unused (`SESSION_IDLE_TIMEOUT`); `nil` for no such limit.
     public var sessionIdleTimeout: Duration?
+    /// How many sessions a user may have (`SESSION_MAX_PER_USER`), 1 to 1,000; `nil` for no limit.
+    public var sessionMaximumPerUser: Int?
+    /// In which form sessions are stored in Redis.
+    public var records = RecordSettings()
+    /// What is kept of them in memory.
+    public var nearCache = NearCacheSettings()
 
     /// The identity provider (`OIDC_ISSUER`), exactly as it names itself.
     public var oidcIssuer = ""
@@ -62,6 +72,9 @@ public struct GatewaySettings: Sendable {
 
     /// ``publicURL``, or what stands for it when it is absent.
     public var effectivePublicURL: String { publicURL ?? "http://localhost:\(port)" }
+
+    /// ``sessionStore``, or what stands for it when it is absent.
+    public var effectiveStore: StoreKind { sessionStore ?? (redisEnabled ? .redis : .memory) }
 }
 
 extension GatewaySettings: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {

@@ -29,7 +29,7 @@ extension RedisSessionStore: SessionDirectory {
     }
 
     public func sessions(after cursor: SessionPage.Cursor?, limit: Int) async throws -> SessionPage {
-        var walk = try SessionWalk(cursor, client: calls.reader, keys: keys)
+        var walk = try await SessionWalk(cursor, client: calls.reader, keys: keys)
         var names: [RecordName] = []
         // An empty stretch of a large key space must not hold the caller up for long.
         for _ in 0..<16 where names.count < max(1, limit) {
@@ -46,7 +46,7 @@ extension RedisSessionStore: SessionDirectory {
     /// How many sessions there are, by a walk over all keys: about a second for a million. Tombstones of a move between
     /// stores, while there are any, count too.
     public func sessionCount() async throws -> Int {
-        var walk = try SessionWalk(nil, client: calls.reader, keys: keys)
+        var walk = try await SessionWalk(nil, client: calls.reader, keys: keys)
         // A walk may meet a key twice.
         var seen: Set<Int> = []
         while let names = try await walk.next(count: 1000) {
@@ -81,7 +81,7 @@ extension RedisSessionStore: SessionDirectory {
             let names = try await index.names(in: userIndex, limit: Self.listLimit).filter { $0.handle == handle }
             return try await end(names, in: userIndex) > 0
         }
-        var walk = try SessionWalk(nil, client: calls.reader, keys: keys)
+        var walk = try await SessionWalk(nil, client: calls.reader, keys: keys)
         while let names = try await walk.next(count: 1000) {
             let found = names.filter { $0.handle == handle }
             if !found.isEmpty, try await end(found, in: nil) > 0 { return true }
@@ -111,9 +111,9 @@ extension RedisSessionStore: SessionDirectory {
     public func deleteAllSessions() async throws -> Int {
         defer { nearCache?.dropAll() }
         var ended = 0
-        var walk = try SessionWalk(nil, client: calls.reader, keys: keys)
+        var walk = try await SessionWalk(nil, client: calls.reader, keys: keys)
         while let names = try await walk.next(count: 1000) { ended += try await end(names, in: nil) }
-        var leftovers = try SessionWalk(nil, client: calls.reader, keys: keys, pattern: keys.indexPattern)
+        var leftovers = try await SessionWalk(nil, client: calls.reader, keys: keys, pattern: keys.indexPattern)
         while let found = try await leftovers.nextKeys(count: 1000) {
             guard !found.isEmpty else { continue }
             _ = try await calls.write(found.map { ScriptedCommand(.unlink($0)) })
@@ -175,7 +175,8 @@ extension RedisSessionStore: SessionDirectory {
             let summary: SessionSummary?
             if let id = name.id {
                 summary = records.decode(buffer, name: name, id: id).map {
-                    SessionSummary(of: $0, handle: name.handle, lastSeenAt: lastSeen($0.expiresAt, life: life, now: now))
+                    SessionSummary(
+                        of: $0, handle: name.handle, lastSeenAt: lastSeen($0.expiresAt, life: life, now: now))
                 }
             } else {
                 summary = sealedSummary(buffer, name: name, life: life, now: now)

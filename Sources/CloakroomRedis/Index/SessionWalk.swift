@@ -12,10 +12,10 @@ struct SessionWalk {
     private var position: String
 
     /// - Throws: ``SessionStoreError`` when the cursor is none of this store's, or its server is gone.
-    init(_ cursor: SessionPage.Cursor?, client: RedisClient, keys: KeySchema, pattern: String? = nil) throws {
+    init(_ cursor: SessionPage.Cursor?, client: RedisClient, keys: KeySchema, pattern: String? = nil) async throws {
         self.keys = keys
         self.pattern = pattern ?? keys.sessionPattern
-        let all = client.primaries().sorted { $0.id < $1.id }
+        let all = try await client.primaries().sorted { $0.id < $1.id }
         guard let cursor else {
             servers = all
             position = "0"

@@ -14,6 +14,9 @@ public struct RedisCommand: Sendable {
 
     let name: StaticString
     let arguments: [Argument]
+    /// Which argument is the key that says which node of a cluster carries the command out; of several keys, which must
+    /// share a slot, the first. `nil` if any node can.
+    public let keyIndex: Int?
     /// Whether sending it once more, after a connection was lost, leaves the same state and an equivalent reply.
     public let isIdempotent: Bool
 
@@ -22,11 +25,24 @@ public struct RedisCommand: Sendable {
     /// - Parameters:
     ///   - name: upper-case ASCII.
     ///   - arguments: in order.
+    ///   - key: see ``keyIndex``.
     ///   - isIdempotent: see ``isIdempotent``.
-    public init(_ name: StaticString, _ arguments: [Argument] = [], isIdempotent: Bool) {
+    public init(_ name: StaticString, _ arguments: [Argument] = [], key: Int? = nil, isIdempotent: Bool) {
         self.name = name
         self.arguments = arguments
+        self.keyIndex = key
         self.isIdempotent = isIdempotent
+    }
+
+    /// The slot of the key; `nil` without one.
+    var slot: Int? {
+        guard let keyIndex, arguments.indices.contains(keyIndex) else { return nil }
+        return switch arguments[keyIndex] {
+        case .text(let text): HashSlot.of(text)
+        case .bytes(let bytes): bytes.withUnsafeBytes { HashSlot.of($0) }
+        case .buffer(let bytes): bytes.withUnsafeReadableBytes { HashSlot.of($0) }
+        case .integer(let number): HashSlot.of(String(number))
+        }
     }
 
     /// Writes the command as an array of strings.

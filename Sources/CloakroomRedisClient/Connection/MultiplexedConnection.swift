@@ -16,6 +16,10 @@ final class MultiplexedConnection: Sendable {
     private let current = Mutex<Connection?>(nil)
     /// The wait between two attempts to connect, if there is one now.
     private let pause = Mutex<EventLoopPromise<Void>?>(nil)
+    /// The attempt to connect that is under way, if there is one.
+    private let attempt = Mutex<(any Channel)?>(nil)
+    /// Whether the next attempt shall come soon, whatever went before.
+    private let isHurried = Atomic<Bool>(false)
 
     /// A connection as other threads see it.
     private struct Connection: Sendable {
@@ -51,8 +55,9 @@ final class MultiplexedConnection: Sendable {
 
     // MARK: Requests
 
-    func send(_ command: RedisCommand) async throws -> RESPValue {
-        let request = RedisRequest(.one(command), deadline: .now() + timeout)
+    /// - Parameter deadline: until when the caller waits; `nil` for as long as the configuration says.
+    func send(_ command: RedisCommand, deadline: NIODeadline? = nil) async throws -> RESPValue {
+        let request = RedisRequest(.one(command), deadline: deadline ?? .now() + timeout)
         return try await withTaskCancellationHandler {
             try await withUnsafeThrowingContinuation { continuation in
                 submit(request, .one(continuation))
@@ -62,8 +67,9 @@ final class MultiplexedConnection: Sendable {
         }
     }
 
-    func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
-        let request = RedisRequest(.many(commands), deadline: .now() + timeout)
+    /// - Parameter deadline: until when the caller waits; `nil` for as long as the configuration says.
+    func send(pipeline commands: [RedisCommand], deadline: NIODeadline? = nil) async throws -> [RESPValue] {
+        let request = RedisRequest(.many(commands), deadline: deadline ?? .now() + timeout)
         return try await withTaskCancellationHandler {
             try await withUnsafeThrowingContinuation { continuation in
                 submit(request, .many(continuation))
@@ -130,6 +136,14 @@ final class MultiplexedConnection: Sendable {
         eventLoop.execute { self.current.withLock { $0 }?.handler.value.disconnect(error) }
     }
 
+    /// Tells that there is something new to know about where the server is: gives up the attempt to connect that is under
+    /// way, and makes the next one soon.
+    func reconnectNow() {
+        isHurried.store(true, ordering: .relaxed)
+        attempt.withLock { $0 }?.close(promise: nil)
+        pause.withLock { $0 }?.succeed()
+    }
+
     /// How many requests were sent and have no reply yet.
     func inFlightCount() async -> Int {
         let count = try? await eventLoop.submit { [self] in
@@ -159,6 +173,7 @@ final class MultiplexedConnection: Sendable {
                 status.failed(error.reason)
             }
             if !queue.disconnected(error, retrying: []) { break }
+            if isHurried.exchange(false, ordering: .relaxed) { backoff.reset() }
             await wait(for: backoff.delay(using: &generator))
         }
     }
@@ -168,13 +183,15 @@ final class MultiplexedConnection: Sendable {
         let deadline = NIODeadline.now() + timeout
         let (queue, limits, resources) = (queue, configuration.limits, resources)
         let endpoint = try await locate()
+        defer { attempt.withLock { $0 = nil } }
         let connection = try await ClientBootstrap(group: eventLoop)
             .connectTimeout(timeout)
             .channelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 2048, initial: 16_384, maximum: 65_536)
             )
             .connect(to: endpoint) { channel in
-                channel.eventLoop.makeCompletedFuture {
+                self.attempt.withLock { $0 = channel }
+                return channel.eventLoop.makeCompletedFuture {
                     if let encryption = try resources.makeTLSHandler(for: endpoint) {
                         try channel.pipeline.syncOperations.addHandler(encryption)
                     }
@@ -306,7 +323,7 @@ final class MultiplexedConnection: Sendable {
 }
 
 extension ClientBootstrap {
-    fileprivate func connect<Output: Sendable>(
+    func connect<Output: Sendable>(
         to endpoint: RedisEndpoint, channelInitializer: @escaping @Sendable (any Channel) -> EventLoopFuture<Output>
     ) async throws -> Output {
         switch endpoint {

@@ -12,18 +12,28 @@ final class RedisNode: Sendable {
     ///
     /// - Parameters:
     ///   - resources: what all nodes of one client share.
+    ///   - eventLoops: one for each connection.
+    ///   - greeting: further commands of each handshake, to find out what kind of server it is.
+    ///   - accept: judges the replies to them, errors included; throws to refuse the server.
     ///   - locate: says where the server is; asked anew before each attempt to connect.
     init(
         configuration: RedisClientConfiguration, resources: ConnectionResources, logger: Logger,
+        eventLoops: [any EventLoop]? = nil, greeting: [RedisCommand] = [],
+        accept: @escaping @Sendable ([RESPValue]) throws -> Void = { _ in },
         locate: @escaping @Sendable () async throws -> RedisEndpoint
     ) {
-        let count = max(1, configuration.connections)
-        let status = ConnectionStatus(total: count, url: configuration.url, logger: logger)
-        self.connections = (0..<count).map { _ in
+        let eventLoops = eventLoops ?? Self.chooseEventLoops(for: configuration)
+        let status = ConnectionStatus(total: eventLoops.count, url: configuration.url, logger: logger)
+        self.connections = eventLoops.map { eventLoop in
             MultiplexedConnection(
-                configuration: configuration, resources: resources, status: status,
-                eventLoop: MultiThreadedEventLoopGroup.singleton.next(), locate: locate)
+                configuration: configuration, resources: resources, status: status, eventLoop: eventLoop,
+                greeting: greeting, accept: accept, locate: locate)
         }
+    }
+
+    /// An event loop for each connection that a node has.
+    static func chooseEventLoops(for configuration: RedisClientConfiguration) -> [any EventLoop] {
+        (0..<max(1, configuration.connections)).map { _ in MultiThreadedEventLoopGroup.singleton.next() }
     }
 
     /// The event loops of the connections.
@@ -34,17 +44,19 @@ final class RedisNode: Sendable {
 
     /// Sends one command.
     ///
+    /// - Parameter deadline: until when the caller waits; `nil` for as long as the configuration says.
     /// - Returns: the reply, errors included.
-    func send(_ command: RedisCommand) async throws -> RESPValue {
-        try await connection().send(command)
+    func send(_ command: RedisCommand, deadline: NIODeadline? = nil) async throws -> RESPValue {
+        try await connection().send(command, deadline: deadline)
     }
 
     /// Sends commands together, in one round trip. Commands of other callers may be carried out between them.
     ///
+    /// - Parameter deadline: until when the caller waits; `nil` for as long as the configuration says.
     /// - Returns: a reply for each, errors included.
     /// - Throws: ``RedisClientError``; `CancellationError`.
-    func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
-        commands.isEmpty ? [] : try await connection().send(pipeline: commands)
+    func send(pipeline commands: [RedisCommand], deadline: NIODeadline? = nil) async throws -> [RESPValue] {
+        commands.isEmpty ? [] : try await connection().send(pipeline: commands, deadline: deadline)
     }
 
     /// Connects, and connects again whenever a connection is lost, until ``shutDown()`` or cancellation.
@@ -63,6 +75,21 @@ final class RedisNode: Sendable {
                 }
             }
         }
+    }
+
+    /// Closes the connections and makes them anew at once, to wherever the server is by now.
+    ///
+    /// - Parameter error: why; what the requests that have no reply fail with, unless they can be sent again.
+    func relocate(_ error: RedisClientError) {
+        for connection in connections {
+            connection.disconnect(error)
+            connection.reconnectNow()
+        }
+    }
+
+    /// Makes the connections that are down anew at once.
+    func reconnectNow() {
+        for connection in connections where !connection.isUp { connection.reconnectNow() }
     }
 
     /// Refuses further commands, waits for the replies to those that were given, and ends ``run()``.

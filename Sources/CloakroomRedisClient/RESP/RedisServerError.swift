@@ -13,18 +13,32 @@ public struct RedisServerError: Error, Sendable, Equatable {
         case unknownCommand, other
     }
 
-    /// The first word of the answer, such as `NOAUTH`; 32 characters at most.
-    public let code: String
+    /// The code; of a redirection, which quotes no argument, the whole answer. One string, as every reply has the size of
+    /// the largest kind of reply.
+    private let text: String
     /// What it means.
     public let kind: Kind
+
+    /// The first word of the answer, such as `NOAUTH`; 32 characters at most.
+    public var code: String { String(text.prefix { $0 != " " }) }
+
+    /// Where a cluster's node says that the key is, if it says so.
+    var redirection: ClusterRedirection? {
+        kind == .moved || kind == .ask ? ClusterRedirection(message: text) : nil
+    }
+
+    /// Longer than any slot, host name and port.
+    private static let maximumRedirectionLength = 320
 
     init(message: String) {
         let word = message.prefix { $0 != " " }
         let isCode = word.utf8.count <= 32 && word.utf8.allSatisfy { (0x41...0x5A).contains($0) || $0 == 0x5F }
         var code = isCode && !word.isEmpty ? String(word) : "ERR"
         if code == "ERR", let inner = Self.codeWithinScript(message) { code = inner }
-        self.code = code
-        self.kind = Self.kind(of: code, message: message)
+        let kind = Self.kind(of: code, message: message)
+        let isRedirection = kind == .moved || kind == .ask
+        self.kind = kind
+        self.text = isRedirection && message.utf8.count <= Self.maximumRedirectionLength ? message : code
     }
 
     /// The code of what went wrong inside a script, where the server only says that the script failed: for all errors
@@ -61,6 +75,9 @@ public struct RedisServerError: Error, Sendable, Equatable {
         default:
             if message.hasPrefix("ERR unknown command") {
                 .unknownCommand
+            } else if message.hasPrefix("ERR Error running script"), message.contains(" -READONLY ") {
+                // So Redis 6.2 reports what stopped a script.
+                .readOnly
             } else {
                 message.hasPrefix("ERR max number of clients") ? .tooManyClients : .other
             }

@@ -20,6 +20,8 @@ class API(ThreadingHTTPServer):
         self.may_answer.set()
         # The request targets, byte for byte as they came.
         self.targets: list[str] = []
+        # The bearer tokens that came.
+        self.tokens: list[str] = []
         self._serving = threading.Thread(target=self.serve_forever)
 
     def __enter__(self) -> API:
@@ -38,6 +40,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.targets.append(self.path)
+        self.server.tokens.append(self.headers.get("Authorization", "").removeprefix("Bearer "))
         self.server.asked.set()
         self.server.may_answer.wait(60)
         self.send_response(200)

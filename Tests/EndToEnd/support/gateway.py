@@ -32,6 +32,21 @@ def binary() -> Path:
     return path
 
 
+def run_program(directory: Path, *arguments: str, **settings: str | None) -> subprocess.CompletedProcess[str]:
+    """Runs the program to its end, with the settings of a complete gateway but for what is changed."""
+    return subprocess.run(
+        [binary(), *arguments], cwd=directory, env=gateway_environment(directory, **settings),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    )
+
+
+def new_key(directory: Path) -> str:
+    """A fresh key for SESSION_KEYS."""
+    result = run_program(directory, "keys", "generate")
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
 def gateway_environment(directory: Path, **settings: str | None) -> dict[str, str]:
     """The settings of a gateway that is complete but for what a test changes. `None` takes a setting away."""
     defaults = {
@@ -51,7 +66,14 @@ def gateway_environment(directory: Path, **settings: str | None) -> dict[str, st
 class Gateway(Server):
     """One replica."""
 
-    def __init__(self, directory: Path, name: str = "cloakroom", port: int | None = None, **settings: str | None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        name: str = "cloakroom",
+        port: int | None = None,
+        program: Path | None = None,
+        **settings: str | None,
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
@@ -61,7 +83,7 @@ class Gateway(Server):
             "CLOAKROOM_REPLICA_NAME": name,
             **settings,
         }
-        super().__init__(name, [binary(), "serve"], directory, gateway_environment(directory, **settings))
+        super().__init__(name, [program or binary(), "serve"], directory, gateway_environment(directory, **settings))
 
     def launch(self) -> Gateway:
         """Starts the program; returns when it answers, be it ready or not."""
@@ -72,6 +94,20 @@ class Gateway(Server):
         """Starts the program; returns when it is ready for users."""
         self.start(lambda: self.status("/readyz") == 200)
         return self
+
+    def restart(self, **settings: str | None) -> Gateway:
+        """Stops the program as a deploy does, and starts it with these settings changed; `None` takes one away."""
+        assert self.stop() == 0, self.log_tail()
+        for name, value in settings.items():
+            if value is None:
+                self.environment.pop(name, None)
+            else:
+                self.environment[name] = value
+        return self.launch_ready()
+
+    def me(self, session: str) -> int:
+        """What `/auth/me` answers the user of this session: 200 or 401."""
+        return self.get("/auth/me", session).status_code
 
     def status(self, path: str) -> int | None:
         """The status that this path answers with, `None` if nothing answers."""

@@ -24,6 +24,8 @@ class RedisServer(Server):
             "appendonly": "yes",
             "appendfsync": "always",
             "save": '""',
+            # So that what is on disk can be searched.
+            "rdbcompression": "no",
             "maxmemory-policy": "noeviction",
             **({"requirepass": password} if password else {}),
             **directives,
@@ -40,6 +42,17 @@ class RedisServer(Server):
 
     def client(self) -> redis.Redis:
         return redis.Redis(port=self.port, password=self.password, decode_responses=True, socket_timeout=5)
+
+    def raw_client(self) -> redis.Redis:
+        """The same for values that are no text, as sealed records are."""
+        return redis.Redis(port=self.port, password=self.password, socket_timeout=5)
+
+    def stored_bytes(self) -> bytes:
+        """All that is on the server's disk: whoever steals that has this."""
+        self.client().save()
+        files = [file for file in self.directory.rglob("*") if file.suffix in (".rdb", ".aof")]
+        assert files, "the server keeps nothing on disk"
+        return b"".join(file.read_bytes() for file in files)
 
     def launch(self) -> RedisServer:
         self.start(self._answers)

@@ -16,17 +16,10 @@ struct SettingsOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The API behind /api, for example http://localhost:8000.", valueName: "url"))
     var upstreamURL: String?
 
-    @Option(help: ArgumentHelp("Keep sessions in Redis (default: false).", valueName: "true|false"))
-    var redisEnabled: String?
-    @Option(help: ArgumentHelp("Where Redis is (default: redis://redis:6379/0).", valueName: "url"))
-    var redisURL: String?
-    @Option(help: ArgumentHelp("What session keys begin with (default: session:).", valueName: "text"))
-    var redisKeyPrefix: String?
-
-    @Option(help: ArgumentHelp("How long a session lives at most (default: 8h).", valueName: "time"))
-    var sessionTimeout: String?
-    @Option(help: ArgumentHelp("How long a session may go unused (default: off).", valueName: "time|off"))
-    var sessionIdleTimeout: String?
+    @OptionGroup(title: "Redis options")
+    var redis: RedisOptions
+    @OptionGroup(title: "Session options")
+    var sessions: SessionOptions
 
     @Option(help: ArgumentHelp("The identity provider, as it names itself.", valueName: "url"))
     var oidcIssuer: String?
@@ -52,14 +45,15 @@ struct SettingsOptions: ParsableArguments {
 
     /// The settings that were given, under their names in the environment.
     var flags: [String: String] {
-        [
+        let own: [String: String?] = [
             "HOST": host, "PORT": port, "PUBLIC_URL": publicURL, "UPSTREAM_URL": upstreamURL,
-            "REDIS_ENABLED": redisEnabled, "REDIS_URL": redisURL, "REDIS_KEY_PREFIX": redisKeyPrefix,
-            "SESSION_TIMEOUT": sessionTimeout, "SESSION_IDLE_TIMEOUT": sessionIdleTimeout,
             "OIDC_ISSUER": oidcIssuer, "OIDC_CLIENT_ID": oidcClientID, "OIDC_CLIENT_AUTH": oidcClientAuth,
             "OIDC_SCOPES": oidcScopes, "OIDC_PROVIDER_NAME": oidcProviderName,
             "OIDC_DISCOVERY_URL": oidcDiscoveryURL, "LOG_LEVEL": logLevel, "LOG_FORMAT": logFormat,
             "CLOAKROOM_REPLICA_NAME": cloakroomReplicaName,
-        ].compactMapValues { $0 }
+        ]
+        return [own, redis.flags, sessions.flags].reduce(into: [:]) { all, part in
+            all.merge(part.compactMapValues { $0 }) { $1 }
+        }
     }
 }

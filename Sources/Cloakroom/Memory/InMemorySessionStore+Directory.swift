@@ -1,0 +1,113 @@
+import struct Foundation.Date
+
+extension InMemorySessionStore: SessionDirectory {
+    public func sessions(ofUser subject: String) async throws -> [SessionSummary] {
+        summaries(of: users.ids(of: subject)) { $0.session.userInfo.subject == subject }
+    }
+
+    public func sessions(ofProviderSession sid: String) async throws -> [SessionSummary] {
+        summaries(of: providerSessions.ids(of: sid)) { $0.providerSessionID == sid }
+    }
+
+    /// A page walks over one shard after the other; the cursor says which shard, and the sequence of the last session.
+    public func sessions(after cursor: SessionPage.Cursor?, limit: Int) async throws -> SessionPage {
+        let now = now()
+        let limit = max(1, limit)
+        var (shard, sequence) = try cursor.map(position) ?? (0, 0)
+        var found: [(id: SessionID, entry: SessionShard.Entry)] = []
+        while shard < shards.count {
+            // One more than is wanted tells whether the shard is done.
+            let wanted = limit - found.count
+            let entries = shards[shard].entries(after: sequence, limit: wanted + 1, now: now)
+            found.append(contentsOf: entries.prefix(wanted))
+            if entries.count > wanted { break }
+            (shard, sequence) = (shard + 1, 0)
+            if found.count == limit { break }
+        }
+        let next: SessionPage.Cursor?
+        if shard == shards.count {
+            next = nil
+        } else {
+            // The last one's, if it is of the shard that is not done.
+            if let last = found.last, shards[shard] === self.shard(of: last.id) { sequence = last.entry.sequence }
+            next = SessionPage.Cursor("\(shard).\(sequence)")
+        }
+        return SessionPage(sessions: found.map { summary(of: $0.entry, id: $0.id) }, next: next)
+    }
+
+    public func sessionCount() async throws -> Int {
+        dropExpired()
+        return heldSessionCount
+    }
+
+    public func sessionCount(ofUser subject: String) async throws -> Int {
+        let now = now()
+        return users.ids(of: subject).count { shard(of: $0).entry(for: $0, now: now) != nil }
+    }
+
+    public func deleteSession(_ handle: SessionHandle, ofUser subject: String?) async throws -> Bool {
+        if let subject {
+            guard let id = users.ids(of: subject).first(where: { $0.handle == handle }) else { return false }
+            return end([id]) > 0
+        }
+        for shard in shards {
+            if let id = shard.ids.first(where: { $0.handle == handle }) { return end([id]) > 0 }
+            // A walk over a million sessions must not keep the thread from others.
+            await Task.yield()
+        }
+        return false
+    }
+
+    public func deleteSessions(ofUser subject: String, except kept: SessionID?) async throws -> Int {
+        end(users.ids(of: subject).filter { $0 != kept })
+    }
+
+    public func deleteSessions(ofProviderSession sid: String) async throws -> Int {
+        let now = now()
+        return end(
+            providerSessions.ids(of: sid).filter { shard(of: $0).entry(for: $0, now: now)?.providerSessionID == sid })
+    }
+
+    public func deleteAllSessions() async throws -> Int {
+        var count = 0
+        for shard in shards {
+            let ended = shard.removeAll(now: now())
+            forget(ended)
+            count += ended.count { $0.wasLive }
+        }
+        return count
+    }
+
+    /// - Returns: how many of them were live.
+    private func end(_ ids: some Sequence<SessionID>) -> Int {
+        let now = now()
+        let ended = ids.compactMap { shard(of: $0).remove($0, now: now) }
+        forget(ended)
+        return ended.count { $0.wasLive }
+    }
+
+    private func summaries(
+        of ids: Set<SessionID>, where isIncluded: (SessionShard.Entry) -> Bool
+    ) -> [SessionSummary] {
+        let now = now()
+        let entries = ids.compactMap { id in shard(of: id).entry(for: id, now: now).map { (id: id, entry: $0) } }
+        return entries.filter { isIncluded($0.entry) }.sorted { $1.entry.isOlder(than: $0.entry) }
+            .map { summary(of: $0.entry, id: $0.id) }
+    }
+
+    private func summary(of entry: SessionShard.Entry, id: SessionID) -> SessionSummary {
+        let session = entry.session
+        return SessionSummary(
+            handle: id.handle, subject: session.userInfo.subject, userName: session.userInfo.displayName,
+            providerSessionID: entry.providerSessionID, createdAt: session.createdAt, expiresAt: session.expiresAt,
+            lastSeenAt: policy.idleTimeout == nil ? nil : entry.lastUse)
+    }
+
+    private func position(_ cursor: SessionPage.Cursor) throws(SessionStoreError) -> (shard: Int, sequence: UInt64) {
+        let parts = cursor.text.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 2, let shard = Int(parts[0]), shards.indices.contains(shard),
+            let sequence = UInt64(parts[1])
+        else { throw SessionStoreError(.rejected, reason: "the cursor is not one of this store's") }
+        return (shard, sequence)
+    }
+}

@@ -1,0 +1,89 @@
+import CloakroomRedis
+
+extension GatewaySettings {
+    /// Checks the settings of the store, one by one and together.
+    func validateStore() throws(SettingsError) {
+        let url = try Self.redisURL(redisURL, setting: "REDIS_URL")
+        try Self.validatePrefix(redisKeyPrefix, setting: "REDIS_KEY_PREFIX")
+        try validateLimits()
+        try records.validate()
+        try nearCache.validate()
+        // A contradiction that was not read but made.
+        if sessionStore == .memory && redisEnabled { throw Self.contradiction(.memory) }
+        let secondary = try validateSecondary(primary: url)
+        let isInUse = effectiveStore != .memory || redis.isURLGiven
+        try redis.validate(urls: (isInUse ? [url] : []) + (secondary.map { [$0] } ?? []))
+    }
+
+    private func validateLimits() throws(SettingsError) {
+        let range = Duration.seconds(1)...Duration.seconds(366 * 86_400)
+        guard range.contains(sessionTimeout) else {
+            throw .wrong(
+                "SESSION_TIMEOUT", value: "\(sessionTimeout)",
+                expected: "a time from 1s to 366d, for example 8h or 1h30m")
+        }
+        if let sessionIdleTimeout, !range.contains(sessionIdleTimeout) {
+            throw .wrong(
+                "SESSION_IDLE_TIMEOUT", value: "\(sessionIdleTimeout)",
+                expected: "off, or a time from 1s to 366d, for example 30m")
+        }
+        if let sessionMaximumPerUser, !(1...1000).contains(sessionMaximumPerUser) {
+            throw .wrong(
+                "SESSION_MAX_PER_USER", value: "\(sessionMaximumPerUser)", expected: Self.maximumPerUserForm)
+        }
+    }
+
+    /// - Returns: the second Redis, if the store has one.
+    private func validateSecondary(primary: RedisURL) throws(SettingsError) -> RedisURL? {
+        guard let text = redis.secondaryURL else {
+            if effectiveStore == .hybrid {
+                throw .missing(
+                    "REDIS_SECONDARY_URL", expected: "the Redis to move away from, as SESSION_STORE is hybrid")
+            }
+            let companions = [
+                ("REDIS_SECONDARY_KEY_PREFIX", redis.secondaryKeyPrefix),
+                ("REDIS_SECONDARY_SEAL", redis.secondarySeals.map { "\($0)" }),
+            ]
+            for case (let name, let value?) in companions {
+                throw .wrong(name, value: value, expected: "given with REDIS_SECONDARY_URL")
+            }
+            return nil
+        }
+        let url = try Self.redisURL(text, setting: "REDIS_SECONDARY_URL")
+        // Whoever gives it believes that it is used.
+        guard effectiveStore == .hybrid else {
+            throw .wrong(
+                "REDIS_SECONDARY_URL", value: SettingsError.redactedURL(text),
+                expected: "absent, or given with SESSION_STORE=hybrid")
+        }
+        if let prefix = redis.secondaryKeyPrefix {
+            try Self.validatePrefix(prefix, setting: "REDIS_SECONDARY_KEY_PREFIX")
+        }
+        guard url != primary || (redis.secondaryKeyPrefix ?? redisKeyPrefix) != redisKeyPrefix else {
+            throw .wrong(
+                "REDIS_SECONDARY_URL", value: SettingsError.redactedURL(text),
+                expected: "another Redis than REDIS_URL, or another key prefix there")
+        }
+        guard redis.secondarySeals != true || records.keyring != nil else {
+            throw .wrong("REDIS_SECONDARY_SEAL", value: "true", expected: "absent, or given with SESSION_KEYS")
+        }
+        return url
+    }
+
+    private static func redisURL(_ text: String, setting: String) throws(SettingsError) -> RedisURL {
+        do throws(RedisURLError) {
+            return try RedisURL(text)
+        } catch {
+            throw .wrong(
+                setting, value: SettingsError.redactedURL(text), because: error.description,
+                expected: "a URL such as redis://redis:6379/0")
+        }
+    }
+
+    private static func validatePrefix(_ prefix: String, setting: String) throws(SettingsError) {
+        guard prefix.isVisibleASCII(1...128) else {
+            throw .wrong(
+                setting, value: prefix, expected: "1 to 128 visible ASCII characters, for example session:")
+        }
+    }
+}

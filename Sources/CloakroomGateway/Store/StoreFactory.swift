@@ -1,0 +1,132 @@
+import Cloakroom
+package import CloakroomRedis
+package import Logging
+import ServiceLifecycle
+
+/// Makes the store that the settings name, and says in the log which it is.
+package struct StoreFactory: Sendable {
+    let settings: GatewaySettings
+    let logger: Logger
+
+    package init(settings: GatewaySettings, logger: Logger) {
+        self.settings = settings
+        self.logger = logger
+    }
+
+    /// A store, and what must run for as long as it is used; what comes last is to stop first.
+    struct Made: Sendable {
+        let store: any GatewayStore
+        let services: [any Service]
+    }
+
+    func make() throws -> Made {
+        switch settings.effectiveStore {
+        case .memory: return try makeInMemory()
+        case .redis:
+            let configuration = try primary()
+            logger.info("Using RedisSessionStore (url=\(configuration.url))")
+            logForm()
+            let store = redisStore(configuration)
+            return Made(
+                store: store, services: [store, RedisHealthLog(configurations: [configuration], logger: logger)])
+        case .hybrid: return try makeHybrid()
+        }
+    }
+
+    private func makeInMemory() throws -> Made {
+        logger.info("Using InMemorySessionStore")
+        let store = InMemorySessionStore(policy: policy, logger: logger)
+        guard settings.redis.isURLGiven else { return Made(store: store, services: [store]) }
+        let configuration = try primary()
+        logger.info("Sessions move to Redis when this process is asked to stop (url=\(configuration.url))")
+        logForm()
+        let drain = SessionDrain(
+            memory: store, target: redisStore(configuration), url: configuration.url, logger: logger)
+        return Made(store: store, services: [store, drain])
+    }
+
+    private func makeHybrid() throws -> Made {
+        let first = try primary()
+        guard let second = try secondary() else {
+            throw SettingsError.missing("REDIS_SECONDARY_URL", expected: "the Redis to move away from")
+        }
+        logger.info("Using HybridSessionStore (primary=\(first.url), secondary=\(second.url))")
+        logForm()
+        let stores = [redisStore(first), redisStore(second)]
+        let hybrid = HybridSessionStore(primary: stores[0], secondary: stores[1], policy: policy, logger: logger)
+        return Made(
+            store: hybrid,
+            services: stores + [hybrid, RedisHealthLog(configurations: [first, second], logger: logger)])
+    }
+
+    func redisStore(_ configuration: RedisStoreConfiguration) -> RedisSessionStore {
+        RedisSessionStore(configuration: configuration, policy: policy, logger: logger)
+    }
+
+    var policy: SessionPolicy {
+        SessionPolicy(
+            absoluteLifetime: settings.sessionTimeout, idleTimeout: settings.sessionIdleTimeout,
+            maximumPerUser: settings.sessionMaximumPerUser)
+    }
+
+    /// How to keep sessions in the Redis that `REDIS_URL` names.
+    package func primary() throws -> RedisStoreConfiguration {
+        try configuration(settings.redisURL, settings.redisKeyPrefix, seals: settings.records.seals)
+    }
+
+    /// How to keep sessions in the Redis that `REDIS_SECONDARY_URL` names; `nil` when none is.
+    package func secondary() throws -> RedisStoreConfiguration? {
+        guard let url = settings.redis.secondaryURL else { return nil }
+        return try configuration(
+            url, settings.redis.secondaryKeyPrefix ?? settings.redisKeyPrefix,
+            seals: settings.redis.secondarySeals ?? settings.records.seals)
+    }
+
+    private func configuration(
+        _ url: String, _ keyPrefix: String, seals: Bool
+    ) throws -> RedisStoreConfiguration {
+        let redis = settings.redis
+        var configuration = RedisStoreConfiguration(url: try RedisURL(url), keyPrefix: keyPrefix)
+        configuration.connectionsPerNode = redis.maximumConnections
+        configuration.tls = redis.tls
+        configuration.sentinelUser = redis.sentinelUser
+        configuration.sentinelPassword = redis.sentinelPassword
+        configuration.nearCache = settings.nearCache.configuration
+        configuration.keyring = settings.records.keyring
+        configuration.seals = seals
+        configuration.compressionThreshold =
+            settings.records.compression == .gzip ? settings.records.compressionThreshold : nil
+        configuration.waitReplicas = redis.waitReplicas
+        configuration.waitTimeout = redis.waitTimeout
+        // A call that waits for replicas takes that much longer before it counts as unanswered.
+        if redis.waitReplicas > 0 { configuration.commandTimeout += redis.waitTimeout }
+        return configuration
+    }
+
+    /// One line for each thing that decides what becomes of a session in Redis.
+    func logForm() {
+        let records = settings.records
+        if let keyring = records.keyring {
+            let keys = keyring.keyIDs.joined(separator: ", ")
+            logger.info(
+                records.seals
+                    ? "Sessions are sealed (keys=\(keys); the first seals)"
+                    : "Sessions are stored in the plain form, and sealed ones are opened (keys=\(keys))")
+        } else {
+            logger.info("Sessions are stored in the plain form")
+        }
+        if let cache = settings.nearCache.configuration {
+            let bytes = SettingsSize.text(cache.maximumBytes)
+            logger.info("Near cache is on (entries=\(cache.maximumEntries), bytes=\(bytes))")
+        } else {
+            logger.info("Near cache is off")
+        }
+        let count = settings.redis.waitReplicas
+        if count > 0 {
+            let timeout = SettingsDuration.text(settings.redis.waitTimeout)
+            logger.info("Writes wait for \(count) replica\(count == 1 ? "" : "s") (timeout=\(timeout))")
+        } else {
+            logger.info("Writes wait for no replica")
+        }
+    }
+}

@@ -1,0 +1,63 @@
+/// What sentinels and servers answer, read with distrust.
+enum SentinelReply {
+    /// What a sentinel says of where a primary is.
+    enum Address: Equatable {
+        case at(RedisEndpoint)
+        /// It watches no primary of that name.
+        case unknown
+        case refused(RedisServerError)
+        case malformed
+    }
+
+    /// Reads the answer to `SENTINEL GET-MASTER-ADDR-BY-NAME`.
+    static func address(_ reply: RESPValue) -> Address {
+        switch reply {
+        case .null: return .unknown
+        case .error(let error): return .refused(error)
+        default:
+            guard let parts = reply.elements, parts.count == 2,
+                let endpoint = ServerAddress.endpoint(host: parts[0].shortText, port: parts[1].integer)
+            else { return .malformed }
+            return .at(endpoint)
+        }
+    }
+
+    /// Reads from the answer to `SENTINEL MASTER` which failover the sentinel knows as the last; 0 if it does not say.
+    static func epoch(_ reply: RESPValue) -> Int { max(0, reply.field("config-epoch")?.integer ?? 0) }
+
+    /// Reads the answer to `SENTINEL SENTINELS`; what can't be understood is left out.
+    static func others(_ reply: RESPValue) -> [RedisEndpoint] {
+        (reply.elements ?? []).compactMap { sentinel in
+            ServerAddress.endpoint(host: sentinel.field("ip")?.shortText, port: sentinel.field("port")?.integer)
+        }
+    }
+
+    /// Reads a push; the new address if it says that the primary of this name is another server now.
+    static func switched(_ push: [RESPValue], primaryName: String) -> RedisEndpoint? {
+        guard push.count == 3, push[0].shortText == "message", push[1].shortText == SentinelReply.switchChannel,
+            let words = push[2].shortText?.split(separator: " ", omittingEmptySubsequences: false),
+            // The name, the old host and port, the new host and port.
+            words.count == 5, words[0] == primaryName
+        else { return nil }
+        return ServerAddress.endpoint(host: String(words[3]), port: Int(words[4]))
+    }
+
+    /// Where sentinels announce that a primary is another server now.
+    static let switchChannel = "+switch-master"
+
+    /// Judges the answer to `ROLE`.
+    ///
+    /// - Throws: ``RedisClientError`` unless the server is a primary.
+    static func requirePrimary(_ replies: [RESPValue]) throws(RedisClientError) {
+        guard let reply = replies.first else {
+            throw RedisClientError(.protocolViolation, reason: "ROLE was not answered")
+        }
+        if case .error(let error) = reply {
+            throw RedisClientError(
+                .handshakeRefused, reason: "ROLE, which finds out whether it is the primary: \(error)")
+        }
+        guard reply.elements?.first?.shortText == "master" else {
+            throw RedisClientError(.notConnected, reason: "the server that the sentinels name is not a primary (yet)")
+        }
+    }
+}

@@ -15,15 +15,22 @@ final class RedisServer: Sendable {
     let port: Int
     let directory: URL
     private let options: [String]
+    private let portOption: String
+    private let cliOptions: [String]
     private let process = Mutex<Process?>(nil)
 
     var url: String { "redis://127.0.0.1:\(port)/0" }
 
     /// Starts a server, gives it to `body`, and ends it whatever happens.
+    ///
+    /// - Parameters:
+    ///   - portOption: for what the port is, `--port` or `--tls-port`.
+    ///   - cli: what `redis-cli` needs beside the port.
     static func run<Result>(
-        _ options: [String] = [], isStarted: Bool = true, _ body: (RedisServer) async throws -> Result
+        _ options: [String] = [], portOption: String = "--port", cli: [String] = [], isStarted: Bool = true,
+        _ body: (RedisServer) async throws -> Result
     ) async throws -> Result {
-        let server = try RedisServer(options)
+        let server = try RedisServer(options, portOption: portOption, cli: cli)
         do {
             if isStarted { try await server.start() }
             let result = try await body(server)
@@ -35,8 +42,10 @@ final class RedisServer: Sendable {
         }
     }
 
-    private init(_ options: [String]) throws {
+    private init(_ options: [String], portOption: String, cli: [String]) throws {
         self.options = options
+        self.portOption = portOption
+        self.cliOptions = cli
         self.port = try Self.freePort()
         self.directory = FileManager.default.temporaryDirectory.appending(path: "cloakroom-redis-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -47,7 +56,8 @@ final class RedisServer: Sendable {
         process.executableURL = Self.find("redis-server")
         process.arguments =
             [
-                "--bind", "127.0.0.1", "--port", "\(port)", "--dir", directory.path, "--save", "", "--appendfsync",
+                "--bind", "127.0.0.1", "--port", "0", portOption, "\(port)", "--dir", directory.path, "--save", "",
+                "--appendfsync",
                 "always",
             ]
             + options
@@ -91,7 +101,7 @@ final class RedisServer: Sendable {
     func cli(_ arguments: String...) throws -> String {
         let process = Process()
         process.executableURL = Self.find("redis-cli")
-        process.arguments = ["-p", "\(port)", "--raw"] + arguments
+        process.arguments = ["-p", "\(port)", "--raw"] + cliOptions + arguments
         let output = Pipe()
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice

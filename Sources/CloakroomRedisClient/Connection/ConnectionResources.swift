@@ -1,5 +1,4 @@
 import Logging
-import NIOCore
 
 /// What all connections of one client share, to whatever servers: made once, when the client is made.
 final class ConnectionResources: Sendable {
@@ -17,10 +16,10 @@ final class ConnectionResources: Sendable {
             ? Result { () throws(RedisClientError) in try TLSSettings(configuration.tls) } : nil
     }
 
-    /// What encrypts a connection to this server; `nil` for none.
+    /// What a connection to this server needs for TLS; `nil` for none.
     ///
     /// - Throws: ``RedisClientError`` that says what is wrong with the settings.
-    func makeTLSHandler(for endpoint: RedisEndpoint) throws -> (any ChannelHandler)? {
-        try tls?.get().makeHandler(for: endpoint)
+    func tlsPeer(for endpoint: RedisEndpoint) throws(RedisClientError) -> TLSPeer? {
+        try tls?.get().peer(for: endpoint)
     }
 }

@@ -183,6 +183,7 @@ final class MultiplexedConnection: Sendable {
         let deadline = NIODeadline.now() + timeout
         let (queue, limits, resources) = (queue, configuration.limits, resources)
         let endpoint = try await locate()
+        let peer = try resources.tlsPeer(for: endpoint)
         defer { attempt.withLock { $0 = nil } }
         let connection = try await ClientBootstrap(group: eventLoop)
             .connectTimeout(timeout)
@@ -192,16 +193,14 @@ final class MultiplexedConnection: Sendable {
             .connect(to: endpoint) { channel in
                 self.attempt.withLock { $0 = channel }
                 return channel.eventLoop.makeCompletedFuture {
-                    if let encryption = try resources.makeTLSHandler(for: endpoint) {
-                        try channel.pipeline.syncOperations.addHandler(encryption)
-                    }
+                    if let peer { try channel.pipeline.syncOperations.addHandler(peer.makeHandler()) }
                     let handler = RedisChannelHandler(queue: queue, limits: limits, tracking: resources.tracking)
                     try channel.pipeline.syncOperations.addHandler(handler)
                     return Connection(channel: channel, handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
                 }
             }
         do {
-            try await greet(connection, deadline: deadline)
+            try await greet(connection, isTLS: peer != nil, deadline: deadline)
             return connection
         } catch {
             try? await connection.channel.close()
@@ -209,21 +208,14 @@ final class MultiplexedConnection: Sendable {
         }
     }
 
-    private func greet(_ connection: Connection, deadline: NIODeadline) async throws {
+    private func greet(_ connection: Connection, isTLS: Bool, deadline: NIODeadline) async throws {
         let request = RedisRequest(.many(handshake.commands), deadline: deadline)
         // The channel is not the current connection yet, so the tick does not see it.
         let expiry = eventLoop.scheduleTask(deadline: deadline) {
-            request.fail(
-                RedisClientError(
-                    .timeout,
-                    reason: self.configuration.url.isTLS && !connection.handler.value.hasReceived
-                        ? "the TLS handshake did not end in time; the server may not speak TLS there"
-                        : "Redis did not answer the handshake in time"))
+            request.fail(RedisClientError(.timeout, reason: connection.handler.value.silenceReason(isTLS: isTLS)))
         }
         connection.channel.closeFuture.whenComplete { _ in
-            request.fail(
-                connection.handler.value.closeError
-                    ?? RedisClientError(.connectionLost, reason: "Redis closed the connection during the handshake"))
+            request.fail(connection.handler.value.handshakeError(isTLS: isTLS))
         }
         defer { expiry.cancel() }
         let replies: [RESPValue] = try await withTaskCancellationHandler {

@@ -68,7 +68,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     /// What is known of changes of the keys that are read; `nil` if no one wants to know.
     private var tracking: ConnectionTracking?
     /// Whether anything has come from Redis itself, what TLS needs for itself not counted.
-    private(set) var hasReceived = false
+    private var hasReceived = false
 
     init(queue: RequestQueue, limits: RESPLimits, tracking: TrackingMonitor?) {
         self.queue = queue
@@ -96,7 +96,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     /// Writes these requests, ahead of what waits in the queue.
     func write(_ requests: [RedisRequest]) {
-        guard let context else {
+        guard let context, closeError == nil else {
             unanswered += requests
             return
         }
@@ -220,8 +220,9 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         let certificate = try? context.pipeline.syncOperations.nioSSL_peerCertificate()
-        if let reason = TLSFailure.describe(error, certificate: certificate) {
-            close(context, RedisClientError(hasReceived ? .connectionLost : .handshakeRefused, reason: reason))
+        if let failure = TLSFailure(error, certificate: certificate) {
+            let isRefusal = failure.isRefusal && !hasReceived
+            close(context, RedisClientError(isRefusal ? .handshakeRefused : .connectionLost, reason: failure.reason))
         } else {
             close(context, RedisClientError(.connectionLost, reason: ConnectionFailure.describe(error)))
         }
@@ -231,6 +232,22 @@ final class RedisChannelHandler: ChannelInboundHandler {
         tracking?.end()
         unanswered = receiving.machine.close() + unanswered
         context.fireChannelInactive()
+    }
+
+    /// Why a connection was lost during the handshake.
+    func handshakeError(isTLS: Bool) -> RedisClientError {
+        let error = closeError ?? RedisClientError(.connectionLost, reason: "Redis closed the connection")
+        guard error.code == .connectionLost, !isTLS, !hasReceived else { return error }
+        // All that a server that speaks nothing but TLS tells us is that it does not understand.
+        return RedisClientError(
+            .connectionLost, reason: "\(error.reason), before it answered anything; it may want TLS (rediss://)")
+    }
+
+    /// What it may mean that the handshake was not answered in time.
+    func silenceReason(isTLS: Bool) -> String {
+        isTLS && !hasReceived
+            ? "TLS was not established in time; the server may not speak TLS there"
+            : "Redis did not answer the handshake in time"
     }
 
     /// The requests that had no reply when the connection went; each is handed out once.

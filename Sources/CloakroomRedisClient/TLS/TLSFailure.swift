@@ -8,71 +8,87 @@ import Musl
 import Darwin
 #endif
 
-/// Says in words why TLS could not be established, without names or anything of the certificate.
-enum TLSFailure {
+/// Why TLS could not be established, in words, without names or anything of the certificate.
+struct TLSFailure: Equatable {
     /// When a certificate is valid, in seconds since 1970.
     struct Validity {
         let notBefore: Int
         let notAfter: Int
     }
 
-    /// What TLS refused, if `error` is of TLS.
+    let reason: String
+    /// Whether one side did not want the other, rather than went away.
+    let isRefusal: Bool
+
+    /// Reads an error; `nil` if it is not of TLS.
     ///
     /// - Parameter certificate: the server's, as far as it came.
-    static func describe(_ error: any Error, certificate: NIOSSLCertificate?) -> String? {
+    init?(_ error: any Error, certificate: NIOSSLCertificate?) {
+        let report: String
+        switch error {
+        case let error as NIOSSLExtraError:
+            self =
+                error == .failedToValidateHostname
+                ? Self.refusal("the server's certificate is for another host name or address than the one connected to")
+                : Self.refusal("the server's name can't be compared with a certificate")
+            return
+        case NIOSSLError.uncleanShutdown:
+            self.init(reason: "the server closed the connection", isRefusal: false)
+            return
+        case NIOSSLError.handshakeFailed(let cause): report = "\(cause)"
+        case let error as NIOSSLError: report = "\(error)"
+        case let error as BoringSSLError: report = "\(error)"
+        default: return nil
+        }
         let validity = certificate.map {
             Validity(notBefore: Int($0.notValidBefore), notAfter: Int($0.notValidAfter))
         }
-        let now = Int(time(nil))
-        return switch error {
-        case NIOSSLError.handshakeFailed(.sslError(let stack)): reason(in: "\(stack)", certificate: validity, now: now)
-        case NIOSSLError.handshakeFailed(let other): reason(in: "\(other)", certificate: validity, now: now)
-        case NIOSSLError.uncleanShutdown: "the server closed the connection without a farewell of TLS"
-        case is NIOSSLError: "TLS failed"
-        case let error as BoringSSLError: reason(in: "\(error)", certificate: validity, now: now)
-        case let error as NIOSSLExtraError where error == .failedToValidateHostname: wrongName
-        case is NIOSSLExtraError: "TLS failed, as the server's name can't be compared with a certificate"
-        default: nil
+        self.init(report: report, certificate: validity, now: Int(time(nil)))
+    }
+
+    /// Reads what BoringSSL reports.
+    init(report: String, certificate: Validity?, now: Int) {
+        if report.contains("CERTIFICATE_VERIFY_FAILED") {
+            self =
+                if let certificate, certificate.notAfter < now {
+                    Self.refusal("the server's certificate has expired")
+                } else if let certificate, certificate.notBefore > now {
+                    Self.refusal("the server's certificate is not valid yet")
+                } else {
+                    Self.refusal("the server's certificate is not signed by an authority that is trusted")
+                }
+        } else {
+            self = Self.meanings.first { report.contains($0.name) }?.meaning ?? Self.refusal("TLS failed")
         }
     }
 
-    private static let wrongName =
-        "the server's certificate is for another host name or address than the one that is connected to"
-    private static let notTLS = "the server does not speak TLS there"
+    private init(reason: String, isRefusal: Bool) {
+        self.reason = reason
+        self.isRefusal = isRefusal
+    }
+
+    private static func refusal(_ reason: String) -> TLSFailure { TLSFailure(reason: reason, isRefusal: true) }
+    private static func loss(_ reason: String) -> TLSFailure { TLSFailure(reason: reason, isRefusal: false) }
 
     /// What BoringSSL's names for errors mean; the first that is found counts. Alerts are what the server says of us.
-    private static let meanings: [(name: String, meaning: String)] = [
-        ("WRONG_VERSION_NUMBER", notTLS),
-        ("HTTP_REQUEST", notTLS),
-        ("CERTIFICATE_REQUIRED", "the server wants a client certificate"),
-        ("ALERT_UNKNOWN_CA", "the server does not trust our client certificate"),
-        ("ALERT_BAD_CERTIFICATE", "the server does not accept our client certificate"),
-        ("ALERT_CERTIFICATE", "the server does not accept our client certificate"),
-        ("ALERT_UNSUPPORTED_CERTIFICATE", "the server does not accept our client certificate"),
+    private static let meanings: [(name: String, meaning: TLSFailure)] = [
+        ("WRONG_VERSION_NUMBER", refusal("the server does not speak TLS there")),
+        ("HTTP_REQUEST", refusal("the server does not speak TLS there")),
+        ("CERTIFICATE_REQUIRED", refusal("the server wants a client certificate")),
+        ("ALERT_UNKNOWN_CA", refusal("the server does not trust our client certificate")),
+        ("ALERT_BAD_CERTIFICATE", refusal("the server does not accept our client certificate")),
+        ("ALERT_CERTIFICATE", refusal("the server does not accept our client certificate")),
+        ("ALERT_UNSUPPORTED_CERTIFICATE", refusal("the server does not accept our client certificate")),
         (
             "ALERT_HANDSHAKE_FAILURE",
-            "the server refused the TLS handshake: it wants a client certificate, or has no cipher in common with us"
+            refusal("the server refused TLS: it wants a client certificate, or has no cipher in common with us")
         ),
-        ("PROTOCOL_VERSION", "the server speaks no TLS of version 1.2 or newer"),
-        ("UNSUPPORTED_PROTOCOL", "the server speaks no TLS of version 1.2 or newer"),
-        ("UNRECOGNIZED_NAME", "the server does not know the host name that it is asked for"),
-        ("NO_SHARED_CIPHER", "the server has no cipher in common with us"),
-        (
-            "EOF during handshake",
-            "the server closed the connection during the TLS handshake; it may not speak TLS there"
-        ),
-        ("syscallError", "the connection was lost during the TLS handshake"),
-        ("zeroReturn", "the server closed the connection"),
-        ("_ALERT_", "the server refused the TLS handshake"),
+        ("PROTOCOL_VERSION", refusal("the server speaks no TLS of version 1.2 or newer")),
+        ("UNSUPPORTED_PROTOCOL", refusal("the server speaks no TLS of version 1.2 or newer")),
+        ("UNRECOGNIZED_NAME", refusal("the server does not know the host name that it is asked for")),
+        ("_ALERT_", refusal("the server refused TLS")),
+        ("EOF during handshake", loss("the server closed the connection before TLS was established; is TLS on there?")),
+        ("syscallError", loss("the connection was lost before TLS was established")),
+        ("zeroReturn", loss("the server closed the connection")),
     ]
-
-    /// What BoringSSL's report means.
-    static func reason(in report: String, certificate: Validity?, now: Int) -> String {
-        if report.contains("CERTIFICATE_VERIFY_FAILED") {
-            if let certificate, certificate.notAfter < now { return "the server's certificate has expired" }
-            if let certificate, certificate.notBefore > now { return "the server's certificate is not valid yet" }
-            return "the server's certificate is not signed by an authority that is trusted"
-        }
-        return meanings.first { report.contains($0.name) }?.meaning ?? "TLS failed"
-    }
 }

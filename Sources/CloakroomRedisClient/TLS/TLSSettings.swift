@@ -49,8 +49,10 @@ struct TLSSettings: Sendable {
         }
     }
 
-    /// What encrypts a connection to this server.
-    func makeHandler(for endpoint: RedisEndpoint) throws -> NIOSSLClientHandler? {
+    /// What a connection to this server needs; `nil` where there is no network to protect it from.
+    ///
+    /// - Throws: an error that says that no certificate can hold the server's name.
+    func peer(for endpoint: RedisEndpoint) throws(RedisClientError) -> TLSPeer? {
         guard case .tcp(let host, _) = endpoint else { return nil }
         // An address is no name to ask for; it is looked for in the certificate, as that of the other end.
         let name = serverName ?? (Self.isAddress(host) ? nil : Self.withoutFinalDot(host))
@@ -59,7 +61,7 @@ struct TLSSettings: Sendable {
                 .handshakeRefused,
                 reason: "the server's name can't stand in a certificate; a server name for TLS is needed")
         }
-        return try NIOSSLClientHandler(context: context, serverHostname: name)
+        return TLSPeer(context: context, name: name)
     }
 
     private static func certificates(_ path: String, role: String) throws(RedisClientError) -> [NIOSSLCertificate] {

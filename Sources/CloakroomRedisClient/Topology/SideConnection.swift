@@ -72,13 +72,12 @@ final class SideConnection: Sendable {
         _ endpoint: RedisEndpoint, _ options: Options, _ pushes: AsyncStream<[RESPValue]>,
         _ continuation: AsyncStream<[RESPValue]>.Continuation
     ) async throws -> SideConnection {
-        try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let peer = try options.resources.tlsPeer(for: endpoint)
+        return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(options.timeout)
             .connect(to: endpoint) { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    if let encryption = try options.resources.makeTLSHandler(for: endpoint) {
-                        try channel.pipeline.syncOperations.addHandler(encryption)
-                    }
+                    if let peer { try channel.pipeline.syncOperations.addHandler(peer.makeHandler()) }
                     let handler = SideChannelHandler(limits: options.limits, pushes: continuation)
                     try channel.pipeline.syncOperations.addHandler(handler)
                     return SideConnection(

@@ -20,7 +20,7 @@ struct FreshnessProbe {
     /// Tells that requests were written together.
     mutating func wrote(_ count: Int, at now: NIODeadline) {
         guard count > 0 else { return }
-        if remembered == nil, lastRemembered == .distantPast || now - lastRemembered >= Self.spacing {
+        if remembered == nil, now - lastRemembered >= Self.spacing {
             remembered = (writtenCount + 1, now)
             lastRemembered = now
         }

@@ -1,0 +1,129 @@
+import Foundation
+import Synchronization
+
+/// One `redis-server`, or sentinel, of several that a test runs, started from a file of settings.
+final class ServerProcess: Sendable {
+    let port: Int
+    let directory: URL
+    private let password: String?
+    private let isSentinel: Bool
+    private let process = Mutex<Process?>(nil)
+
+    /// Writes the settings; nothing is started.
+    ///
+    /// - Parameters:
+    ///   - directory: of its own, made here.
+    ///   - password: what `redis-cli` has to say to this server.
+    init(port: Int, directory: URL, settings: [String], password: String? = nil, isSentinel: Bool = false) throws {
+        self.port = port
+        self.directory = directory
+        self.password = password
+        self.isSentinel = isSentinel
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        let lines = ["bind 127.0.0.1", "port \(port)", "dir \(directory.path)"] + settings
+        try (lines.joined(separator: "\n") + "\n").write(to: settingsFile, atomically: true, encoding: .utf8)
+    }
+
+    private var settingsFile: URL { directory.appending(path: "settings.conf") }
+    private var logFile: URL { directory.appending(path: "log") }
+
+    /// What it has logged, in all its lives.
+    var log: String { (try? String(contentsOf: logFile, encoding: .utf8)) ?? "" }
+
+    /// Starts it; it may take a while until it answers.
+    func start() throws {
+        let process = Process()
+        process.executableURL = RedisServer.find("redis-server")
+        process.arguments = [settingsFile.path] + (isSentinel ? ["--sentinel"] : [])
+        if !FileManager.default.fileExists(atPath: logFile.path) {
+            _ = FileManager.default.createFile(atPath: logFile.path, contents: nil)
+        }
+        let log = try FileHandle(forWritingTo: logFile)
+        try log.seekToEnd()
+        process.standardOutput = log
+        process.standardError = log
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        self.process.withLock { $0 = process }
+    }
+
+    func waitUntilReady() async throws {
+        try await eventually("the server on port \(port) answers") {
+            guard isRunning else { throw Failure("a server ended: \(log)") }
+            return try cli("PING") == "PONG"
+        }
+    }
+
+    var isRunning: Bool { process.withLock { $0?.isRunning ?? false } }
+
+    /// kill -9.
+    func kill() {
+        process.withLock { process in
+            if let process, process.isRunning {
+                Foundation.kill(process.processIdentifier, SIGKILL)
+                process.waitUntilExit()
+            }
+            process = nil
+        }
+    }
+
+    /// Stops the process in its tracks; connections stay open and nothing is answered.
+    func pause() { signal(SIGSTOP) }
+    func resume() { signal(SIGCONT) }
+
+    private func signal(_ number: Int32) {
+        process.withLock { process in
+            if let process { Foundation.kill(process.processIdentifier, number) }
+        }
+    }
+
+    /// What `redis-cli` prints.
+    @discardableResult
+    func cli(_ arguments: String...) throws -> String {
+        try Self.cli(["-p", "\(port)", "--raw"] + arguments, password: password)
+    }
+
+    /// What `redis-cli` prints.
+    @discardableResult
+    static func cli(_ arguments: [String], password: String? = nil) throws -> String {
+        let process = Process()
+        process.executableURL = RedisServer.find("redis-cli")
+        process.arguments = arguments
+        var environment = ProcessInfo.processInfo.environment
+        environment["REDISCLI_AUTH"] = password
+        process.environment = environment
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        process.standardInput = FileHandle.nullDevice
+        try process.run()
+        let data = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
+    }
+
+    /// Ports that are free, each with the one 10,000 above it, on which the node of a cluster talks to others.
+    static func freePorts(_ count: Int) throws -> [Int] {
+        var ports: Set<Int> = []
+        for _ in 0..<10_000 where ports.count < count {
+            let port = Int.random(in: 20_000..<32_000)
+            if isFree(port), isFree(port + 10_000) { ports.insert(port) }
+        }
+        guard ports.count == count else { throw Failure("no free ports") }
+        return Array(ports)
+    }
+
+    private static func isFree(_ port: Int) -> Bool {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        return withUnsafePointer(to: &address) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                bind(descriptor, address, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+            }
+        }
+    }
+}

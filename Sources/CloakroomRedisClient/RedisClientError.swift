@@ -10,7 +10,8 @@ public struct RedisClientError: Error, Sendable, Equatable {
         case timeout
         /// The connection was lost before the reply came. The command may have been carried out.
         case connectionLost
-        /// Redis refused the connection's handshake: credentials, database, version.
+        /// The connection's handshake was refused: by Redis (credentials, database, version, client certificate), or by us
+        /// (its certificate, or a file for TLS that is missing or wrong).
         case handshakeRefused
         /// The server does not speak RESP3, or a reply was not what the command's ought to be.
         case protocolViolation

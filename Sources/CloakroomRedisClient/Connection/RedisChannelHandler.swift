@@ -64,7 +64,6 @@ final class RedisChannelHandler: ChannelInboundHandler {
     private(set) var closeError: RedisClientError?
     /// The requests that had no reply when the connection went.
     private var unanswered: [RedisRequest] = []
-
     /// What is known of changes of the keys that are read; `nil` if no one wants to know.
     private var tracking: ConnectionTracking?
     /// Whether anything has come from Redis itself, what TLS needs for itself not counted.

@@ -37,8 +37,9 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         let reader = RedisClient(configuration: reading, logger: logger)
         let waits = configuration.waitReplicas > 0
         var writing = RedisClientConfiguration(configuration)
-        // Each can wait for replicas once at a time.
+        // Each can wait for replicas once at a time, and a call takes that much longer before it counts as unanswered.
         writing.connections = max(8, configuration.connectionsPerNode)
+        writing.commandTimeout += configuration.waitTimeout
         self.calls = RedisCalls(
             reader: reader, writer: waits ? RedisClient(configuration: writing, logger: logger) : reader,
             waitReplicas: configuration.waitReplicas,
@@ -322,6 +323,8 @@ extension RedisClientConfiguration {
     init(_ configuration: RedisStoreConfiguration) {
         self.init(url: configuration.url.address)
         commandTimeout = configuration.commandTimeout
+        sentinelUser = configuration.sentinelUser
+        sentinelPassword = configuration.sentinelPassword
         connections = configuration.connectionsPerNode
         tls.caFile = configuration.tls.caFile
         tls.certificateFile = configuration.tls.certificateFile

@@ -26,6 +26,7 @@ final class RedisServer: Sendable {
     /// - Parameters:
     ///   - portOption: for what the port is, `--port` or `--tls-port`.
     ///   - cli: what `redis-cli` needs beside the port.
+    @discardableResult
     static func run<Result>(
         _ options: [String] = [], portOption: String = "--port", cli: [String] = [], isStarted: Bool = true,
         _ body: (RedisServer) async throws -> Result

@@ -98,8 +98,6 @@ package struct StoreFactory: Sendable {
             settings.records.compression == .gzip ? settings.records.compressionThreshold : nil
         configuration.waitReplicas = redis.waitReplicas
         configuration.waitTimeout = redis.waitTimeout
-        // A call that waits for replicas takes that much longer before it counts as unanswered.
-        if redis.waitReplicas > 0 { configuration.commandTimeout += redis.waitTimeout }
         return configuration
     }
 

@@ -95,20 +95,41 @@ extension StoreConformance {
             "R18: a list is no use: unused sessions end and leave it, used ones stay and say when they were last seen",
             policy: SessionPolicy(idleTimeout: .seconds(2))
         ) { store, replica in
-            let used = try await store.createSession(tokens: Sample.tokens(), userInfo: user("joe"))
-            let unused = try await store.createSession(tokens: Sample.tokens(), userInfo: user("jane"))
-            let start = Date()
-            try await waitUntil("the unused one ends although it is listed all the time") {
-                try expect(try await store.session(for: used) != nil, "the used one lives")
-                _ = try await all(of: replica, limit: 10)
-                return try await store.sessions(ofUser: "jane").isEmpty
+            // A machine that is busy may let so much time pass between two uses that the used one rightly ends: then again.
+            for _ in 0..<5 {
+                if try await checkIdleLists(store, replica) { return }
             }
-            try expect(try await store.session(for: unused) == nil, "it has ended indeed")
-            try expect(try await replica.sessionCount(ofUser: "jane") == 0, "it is counted no more")
-            let seen = try await replica.sessions(ofUser: "joe").first?.lastSeenAt
-            try expect(seen.map { $0 > start && $0 < Date().addingTimeInterval(1) } == true, "its last use is noted")
+            throw ConformanceFailure("the machine was too busy to use a session every second")
         },
     ]
+
+    /// - Returns: `false` when the used session was used too seldom to tell.
+    private static func checkIdleLists(_ store: Directory, _ replica: Directory) async throws -> Bool {
+        let used = try await store.createSession(tokens: Sample.tokens(), userInfo: user("joe"))
+        let unused = try await store.createSession(tokens: Sample.tokens(), userInfo: user("jane"))
+        let start = Date()
+        var lastUse = ContinuousClock.now
+        var longestGap = Duration.zero
+        var isLive = true
+        try await waitUntil("the unused one ends although it is listed all the time") {
+            let asked = ContinuousClock.now
+            isLive = try await store.session(for: used) != nil
+            longestGap = max(longestGap, .now - lastUse)
+            lastUse = asked
+            _ = try await all(of: replica, limit: 10)
+            guard isLive else { return true }
+            return try await store.sessions(ofUser: "jane").isEmpty
+        }
+        guard isLive else {
+            try expect(longestGap > .milliseconds(1500), "the used one lives")
+            return false
+        }
+        let seen = try await replica.sessions(ofUser: "joe").first { $0.handle == used.handle }?.lastSeenAt
+        try expect(seen.map { $0 > start && $0 < Date().addingTimeInterval(1) } == true, "its last use is noted")
+        try expect(try await store.session(for: unused) == nil, "the unused one has ended indeed")
+        try expect(try await replica.sessionCount(ofUser: "jane") == 0, "it is counted no more")
+        return true
+    }
 
     static func directoryCheck(
         _ description: String, policy: SessionPolicy = SessionPolicy(),

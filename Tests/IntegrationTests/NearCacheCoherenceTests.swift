@@ -26,7 +26,9 @@ extension Integration {
             }
         }
 
-        @Test("R20: 1,000 logouts with warm near caches: refused on every replica within 100 ms", arguments: [false, true])
+        @Test(
+            "R20: 1,000 logouts with warm near caches: refused on every replica within 100 ms",
+            arguments: [false, true])
         func revocation(isSealed: Bool) async throws {
             try await RedisServer.run { server in
                 try await withStores(try configurations(3, server, isSealed: isSealed)) { stores in
@@ -40,7 +42,8 @@ extension Integration {
                         for (number, id) in ids.enumerated() {
                             try await stores[number % 3].deleteSession(id)
                             let start = ContinuousClock.now
-                            #expect(try await stores[number % 3].session(for: id) == nil, "its own replica refuses at once")
+                            #expect(
+                                try await stores[number % 3].session(for: id) == nil, "its own replica refuses at once")
                             for store in stores {
                                 while try await store.session(for: id) != nil {
                                     guard ContinuousClock.now - start < .seconds(5) else {
@@ -70,7 +73,9 @@ extension Integration {
                     for store in stores {
                         for (number, id) in ids.enumerated() where number != 7 {
                             while try await store.session(for: id) != nil {
-                                guard ContinuousClock.now < end else { throw Failure("a session is served after 100 ms") }
+                                guard ContinuousClock.now < end else {
+                                    throw Failure("a session is served after 100 ms")
+                                }
                             }
                         }
                         #expect(try await store.session(for: ids[7]) != nil)
@@ -124,7 +129,9 @@ extension Integration {
                     for store in stores {
                         for id in ids {
                             while try await store.session(for: id)?.tokens.accessToken != "1000" {
-                                guard ContinuousClock.now < end else { throw Failure("old tokens are served after 100 ms") }
+                                guard ContinuousClock.now < end else {
+                                    throw Failure("old tokens are served after 100 ms")
+                                }
                             }
                         }
                     }

@@ -39,7 +39,8 @@ extension Integration {
         /// Stores as replicas of one deployment: plain, with keys but only opening, and sealing.
         private func withDeployment(
             _ server: RedisServer, policy: SessionPolicy = SessionPolicy(), logger: RecordingLog = RecordingLog(),
-            _ body: @Sendable (_ plain: RedisSessionStore, _ opening: RedisSessionStore, _ sealing: RedisSessionStore)
+            _ body:
+                @Sendable (_ plain: RedisSessionStore, _ opening: RedisSessionStore, _ sealing: RedisSessionStore)
                 async throws -> Void
         ) async throws {
             var plain = RedisStoreConfiguration(url: try RedisURL(server.url), commandTimeout: .seconds(10))
@@ -136,7 +137,9 @@ extension Integration {
             }
         }
 
-        @Test("R41: a record that was altered, cut off, moved or sealed with a lost key ends that session alone, and is logged once")
+        @Test(
+            "R41: a record that was altered, cut off, moved or sealed with a lost key ends that session alone, and is logged once"
+        )
         func tampering() async throws {
             try await RedisServer.run { server in
                 let log = RecordingLog()
@@ -149,7 +152,9 @@ extension Integration {
                     }
                     try server.cli("COPY", keys[4], keys[0], "REPLACE")
                     try server.cli("SETRANGE", keys[1], "60", "\u{1}\u{2}\u{3}")
-                    try server.cli("EVAL", "redis.call('SET', KEYS[1], redis.call('GETRANGE', KEYS[1], 0, -2), 'PX', 60000)", "1", keys[2])
+                    try server.cli(
+                        "EVAL", "redis.call('SET', KEYS[1], redis.call('GETRANGE', KEYS[1], 0, -2), 'PX', 60000)", "1",
+                        keys[2])
                     try server.cli("SETRANGE", keys[3], "2", "abcd")
                     for round in 0..<2 {
                         for id in ids[..<4] { #expect(try await sealing.session(for: id) == nil, "round \(round)") }

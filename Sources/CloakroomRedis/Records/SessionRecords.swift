@@ -169,7 +169,9 @@ struct SessionRecords: Sendable {
         let commands = names.map { name in
             let key = keys.session(name)
             return ScriptedCommand(
-                tombstoneLife.map { .replaceAndGet(key, .bytes(RecordCodec.tombstone), milliseconds: $0, isIdempotent: true) }
+                tombstoneLife.map {
+                    .replaceAndGet(key, .bytes(RecordCodec.tombstone), milliseconds: $0, isIdempotent: true)
+                }
                     // A second one finds nothing, and then the indexes keep an entry that readers remove.
                     ?? .getAndDelete(key, isIdempotent: true))
         }

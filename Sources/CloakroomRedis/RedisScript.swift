@@ -152,6 +152,28 @@ extension RedisScript {
         return forgotten
         """)
 
+    /// Ends a session, whatever its key holds; a tombstone that is there stays.
+    ///
+    /// `KEYS[1]` the session's key; `ARGV[1]` the tombstone; `ARGV[2]` how long it is to stay in the session's place, in
+    /// milliseconds, or 0 for no tombstone: of two the longer counts; `ARGV[3]` is `count` to be answered 1 or 0 rather
+    /// than with the record that was there, or null.
+    static let end = RedisScript(
+        """
+        local current = redis.pcall('GET', KEYS[1])
+        local life = tonumber(ARGV[2])
+        if current == ARGV[1] then
+          if redis.call('PTTL', KEYS[1]) < life then redis.call('PEXPIRE', KEYS[1], life) end
+          current = false
+        elseif life > 0 then
+          redis.call('SET', KEYS[1], ARGV[1], 'PX', life)
+        elseif current then
+          redis.call('UNLINK', KEYS[1])
+        end
+        if ARGV[3] == 'count' then return current and 1 or 0 end
+        if type(current) == 'table' then return '' end
+        return current
+        """)
+
     /// Lets a session live on for a while, but not a tombstone.
     ///
     /// `KEYS[1]` the session's key; `ARGV[1]` the milliseconds; `ARGV[2]` the tombstone. Answers 1, or 0 when there is no

@@ -34,11 +34,12 @@ extension Integration {
             try await SentinelServers.run { servers in
                 try await withLoad(servers.url) { load in
                     for round in 1...Self.rounds {
-                        let old = try servers.primary()
                         try await eventually("both replicas are in step", within: .seconds(40)) {
-                            try old.cli("INFO", "replication").components(separatedBy: "state=online").count == 3
+                            try servers.primary().cli("INFO", "replication")
+                                .components(separatedBy: "state=online").count == 3
                         }
                         try await grow(load)
+                        let old = try servers.primary()
                         old.kill()
                         try await eventually("the sentinels switch", within: .seconds(40)) {
                             try servers.primary().port != old.port

@@ -108,8 +108,8 @@ extension Integration {
         func encrypted() async throws {
             try await TestCertificates.run { certificates in
                 try await RedisServer.run(certificates) { server in
-                    let options = certificates.options()
-                    try await conform(url: server.urlWithTLS) { $0.tls.caFile = options.caFile }
+                    let caFile = certificates.path("ca.crt")
+                    try await conform(url: server.urlWithTLS) { $0.tls.caFile = caFile }
                 }
             }
         }

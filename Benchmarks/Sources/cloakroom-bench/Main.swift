@@ -6,12 +6,15 @@ struct Main {
     static func main() async throws {
         guard CommandLine.arguments.count >= 2 else {
             FileHandle.standardError.write(
-                Data("usage: cloakroom-bench REDIS_URL [client|memory|store|profile[-loop]-CONNECTIONS …]\n".utf8))
+                Data(
+                    "usage: cloakroom-bench REDIS_URL [client|memory|store|near-cache|bytes|million|profile[-loop]-CONNECTIONS …]\n"
+                        .utf8))
             exit(64)
         }
         let url = CommandLine.arguments[1]
         let parts =
-            CommandLine.arguments.count > 2 ? Array(CommandLine.arguments[2...]) : ["client", "memory", "store"]
+            CommandLine.arguments.count > 2
+            ? Array(CommandLine.arguments[2...]) : ["client", "memory", "store", "near-cache", "bytes", "million"]
         if parts.contains("client") {
             try await RedisClientBenchmark(url: url, benchmarkProgram: RedisBenchmarkProgram()).run()
         }
@@ -22,6 +25,10 @@ struct Main {
             }
         }
         if parts.contains("memory") { try await StoreBenchmark().runInMemory() }
-        if parts.contains("store") { try await StoreBenchmark().runRedis(url: url) }
+        let stores = RedisStoreBenchmark(url: url)
+        if parts.contains("store") { try await stores.rates() }
+        if parts.contains("near-cache") { try await stores.nearCache() }
+        if parts.contains("bytes") { try await stores.bytes() }
+        if parts.contains("million") { try await stores.million() }
     }
 }

@@ -43,14 +43,17 @@ extension RedisSessionStore: SessionDirectory {
 
     // MARK: Counts
 
-    /// How many sessions there are, by a walk over all keys: about a second for a million. Tombstones of a move between
-    /// stores, while there are any, count too.
+    /// How many sessions there are, by a walk over all keys: some seconds for a million.
     public func sessionCount() async throws -> Int {
         var walk = try await SessionWalk(nil, client: calls.reader, keys: keys)
         // A walk may meet a key twice.
         var seen: Set<Int> = []
         while let names = try await walk.next(count: 1000) {
-            for name in names { seen.insert(name.hashValue) }
+            let lengths = try await calls.readUnchecked(names.map { .length(keys.session($0)) })
+            // A tombstone has a length of its own.
+            for (name, length) in zip(names, lengths) where length != .number(Int64(RecordCodec.tombstone.count)) {
+                seen.insert(name.hashValue)
+            }
         }
         return seen.count
     }
@@ -128,11 +131,11 @@ extension RedisSessionStore: SessionDirectory {
         guard !names.isEmpty else { return 0 }
         defer { for name in names { nearCache?.drop(name) } }
         // The sessions first: an index without them does no harm, they without an index would be out of reach.
-        let replies = try await calls.writeDurably(names.map { ScriptedCommand(.unlink(keys.session($0))) })
+        let count = try await records.end(names)
         var commands = names.filter(\.isSealed).map { ScriptedCommand(.unlink(keys.summary($0))) }
         if let index { commands.append(ScriptedCommand(.removeFromSortedSet(index, names.map(\.text)))) }
         if !commands.isEmpty { _ = try? await calls.write(commands) }
-        return replies.reduce(0) { $0 + ($1.integer ?? 0) }
+        return count
     }
 
     // MARK: Looking

@@ -166,27 +166,29 @@ struct SessionRecords: Sendable {
     func end(_ id: SessionID, tombstoneLife: Int? = nil) async throws -> [(name: RecordName, session: Session?)] {
         // In this order: a record that is just being moved from the plain name to the sealed one is met at one of them.
         let names = codec.names(for: id).sorted { !$0.isSealed && $1.isSealed }
-        let commands = names.map { name in
-            let key = keys.session(name)
-            return ScriptedCommand(
-                tombstoneLife.map {
-                    .replaceAndGet(key, .bytes(RecordCodec.tombstone), milliseconds: $0, isIdempotent: true)
-                }
-                    // A second one finds nothing, and then the indexes keep an entry that readers remove.
-                    ?? .getAndDelete(key, isIdempotent: true))
-        }
-        do {
-            let replies = try await calls.writeDurably(commands)
-            return zip(names, replies).compactMap { name, reply in
-                guard case .bulk(let record) = reply else { return nil }
-                return (name, decode(record, name: name, id: id))
+        let replies = try await calls.writeDurably(
+            names.map { ending($0, tombstoneLife: tombstoneLife, answer: "record") })
+        return zip(names, replies).compactMap { name, reply in
+            switch reply {
+            case .bulk(let record): (name, decode(record, name: name, id: id))
+            case .oversized: (name, nil)
+            default: nil
             }
-        } catch let error as SessionStoreError where error.code == .rejected {
-            // The key may hold another type than a string, which only UNLINK takes away.
-            guard tombstoneLife == nil else { throw error }
-            _ = try await calls.writeDurably(names.map { ScriptedCommand(.unlink(keys.session($0))) })
-            return []
         }
+    }
+
+    /// Ends the sessions of these names, all in one round trip to each server.
+    ///
+    /// - Returns: how many there were.
+    func end(_ names: [RecordName]) async throws -> Int {
+        let replies = try await calls.writeDurably(names.map { ending($0, tombstoneLife: nil, answer: "count") })
+        return replies.reduce(0) { $0 + ($1.integer ?? 0) }
+    }
+
+    /// Sent twice it finds nothing, and then the indexes keep an entry that readers remove.
+    private func ending(_ name: RecordName, tombstoneLife: Int?, answer: String) -> ScriptedCommand {
+        RedisScript.end.command(
+            [keys.session(name)], [.bytes(RecordCodec.tombstone), .integer(tombstoneLife ?? 0), .text(answer)])
     }
 
     // MARK: Times

@@ -97,19 +97,20 @@ extension RedisScript {
         return {}
         """)
 
-    /// The index lives as long as the longest session in it. Entries of sessions that must have ended go on the way, a few
-    /// at a time: there are few, as they go at each entry.
+    /// The index lives as long as the longest session in it. Entries of sessions that must have ended go when there are
+    /// many; of a few, readers remove them.
     private static func enterIntoIndexes(firstKey: Int) -> String {
         """
+        local life = math.max(1, ARGV[4] - ARGV[5])
         for i = \(firstKey), #KEYS do
           if ARGV[6] == 'NX' then
             redis.call('ZADD', KEYS[i], 'NX', ARGV[4], ARGV[3])
           else
             redis.call('ZADD', KEYS[i], ARGV[4], ARGV[3])
           end
-          redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', '(' .. ARGV[5])
-          local last = redis.call('ZRANGE', KEYS[i], -1, -1, 'WITHSCORES')
-          redis.call('PEXPIRE', KEYS[i], math.max(1, math.ceil(last[2] - ARGV[5])))
+          local count = redis.call('ZCARD', KEYS[i])
+          if count == 1 or redis.call('PTTL', KEYS[i]) < life then redis.call('PEXPIRE', KEYS[i], life) end
+          if count > 8 then redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', '(' .. ARGV[5]) end
         end
         """
     }

@@ -27,6 +27,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     let index: SessionIndex
     let nearCache: NearCache?
     private let touches = RecentTouches()
+    private let transaction = CreateTransaction()
 
     /// Makes a store; nothing is connected before ``run()``.
     public init(configuration: RedisStoreConfiguration, policy: SessionPolicy = SessionPolicy(), logger: Logger) {
@@ -134,8 +135,8 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         let reply = try await calls.writeDurably(
             ScriptedCommand(.setIfAbsent(key, .bytes(record), milliseconds: life)))
         guard reply == .simpleString("OK") else { return false }
-        try await enter(name, session, at: now)
-        return true
+        // One that is older than as many as the user may have ends at once, as it has in the other store.
+        return try await !enter(name, session, at: now, isNew: false).contains(name)
     }
 
     public func deleteSession(_ id: SessionID, tombstoneUntil end: Date) async throws {
@@ -231,9 +232,17 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
             return
         }
         let limit = session.userInfo.subject == nil ? 0 : policy.maximumPerUser ?? 0
+        if limit == 0 {
+            let isStored = try await transaction.run(
+                calls, set: .set(key, .bytes(record), milliseconds: life), indexes: index.indexes(of: session),
+                member: name.text, score: SessionIndex.score(of: session, at: now, isNew: true),
+                now: SessionIndex.milliseconds(now), life: records.absoluteLife(of: session, at: now),
+                also: summary(name, session, at: now))
+            if isStored { return }
+        }
         let create = RedisScript.create.command(
             [key] + index.indexes(of: session),
-            [.bytes(record), .integer(life)] + SessionIndex.arguments(name, session, at: now)
+            [.bytes(record), .integer(life)] + SessionIndex.arguments(name, session, at: now, isNew: true)
                 + [.text(""), .integer(limit), .text(keys.sessionPrefix)])
         let replies = try await calls.writeDurably([create] + summary(name, session, at: now))
         guard let ended = replies[0].elements else {
@@ -249,7 +258,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
             throw SessionStoreError(.rejected, reason: "an unexpected reply to \(set)")
         }
         do {
-            try await enter(name, session, at: now)
+            try await enter(name, session, at: now, isNew: true)
         } catch {
             // Nobody has the ID yet; a session that no list shows must not stay.
             _ = try? await records.end(id)
@@ -258,15 +267,21 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     }
 
     /// Enters a stored session into its indexes, and ends the user's oldest ones beyond the limit.
-    private func enter(_ name: RecordName, _ session: Session, at now: Date) async throws {
-        let commands = index.entering(name, session, at: now) + summary(name, session, at: now)
+    ///
+    /// - Returns: the names of those that were ended.
+    @discardableResult
+    private func enter(
+        _ name: RecordName, _ session: Session, at now: Date, isNew: Bool
+    ) async throws -> [RecordName] {
+        let commands = index.entering(name, session, at: now, isNew: isNew) + summary(name, session, at: now)
         if !commands.isEmpty { _ = try await calls.writeDurably(commands) }
-        guard let limit = policy.maximumPerUser, let subject = session.userInfo.subject else { return }
+        guard let limit = policy.maximumPerUser, let subject = session.userInfo.subject else { return [] }
         let userIndex = keys.userIndex(subject)
         let names = try await index.names(in: userIndex, limit: Self.listLimit)
-        guard names.count > limit else { return }
-        let live = try await liveNames(names, in: userIndex)
-        _ = try await end(Array(live.dropLast(limit)), in: userIndex)
+        guard names.count > limit else { return [] }
+        let ended = Array(try await liveNames(names, in: userIndex).dropLast(limit))
+        _ = try await end(ended, in: userIndex)
+        return ended
     }
 
     private func summary(_ name: RecordName, _ session: Session, at now: Date) -> [ScriptedCommand] {

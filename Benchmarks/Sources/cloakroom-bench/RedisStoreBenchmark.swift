@@ -53,7 +53,8 @@ struct RedisStoreBenchmark {
             ("gzip", try configuration("gzip", isCompressed: true)),
             ("sealed and gzip", try configuration("both", isSealed: true, isCompressed: true)),
         ]
-        let samples = (0..<1000).map { (SampleSession.tokens($0), SampleSession.userInfo($0)) }
+        // As many users as creates in a second, so that a user has few sessions, as in life.
+        let samples = (0..<50_000).map { (SampleSession.tokens($0), SampleSession.userInfo($0)) }
         for (place, onEventLoops) in [("", false), (" on event loops", true)] {
             var plain: Double?
             for (name, configuration) in forms {
@@ -81,6 +82,18 @@ struct RedisStoreBenchmark {
             }
         }
         print("  (wanted: plain 60k/s or 0.3 of redis-benchmark; sealed 0.8 of plain; create with index 25k/s)")
+    }
+
+    /// Creates of the plain form and nothing else, for a profiler to look at.
+    func creates() async throws {
+        let samples = (0..<50_000).map { (SampleSession.tokens($0), SampleSession.userInfo($0)) }
+        try await with(try configuration("creates")) { store in
+            let creates = try await rate(tasks: 64, rounds: 5) { number in
+                let (tokens, userInfo) = samples[abs(number) % samples.count]
+                _ = try await store.createSession(tokens: tokens, userInfo: userInfo)
+            }
+            print("create with index, 64 tasks: \(creates.perSecond)")
+        }
     }
 
     /// What a session that the near cache has costs.

@@ -24,13 +24,16 @@ package enum Base64URL {
     /// Decodes base64url, with or without padding.
     ///
     /// - Returns: `nil` at any character outside the alphabet or an impossible length.
-    package static func decode(_ text: some StringProtocol) -> [UInt8]? {
+    package static func decode(_ text: some StringProtocol) -> [UInt8]? { decode(utf8: text.utf8) }
+
+    /// Decodes base64url that is given as bytes of ASCII; see ``decode(_:)``.
+    package static func decode(utf8 bytes: some Collection<UInt8>) -> [UInt8]? {
         var out = [UInt8]()
-        out.reserveCapacity(text.utf8.count * 3 / 4)
+        out.reserveCapacity(bytes.count * 3 / 4)
         var pending: UInt32 = 0
         var bits = 0
         var padding = 0
-        for byte in text.utf8 {
+        for byte in bytes {
             if byte == UInt8(ascii: "=") {
                 padding += 1
                 continue
@@ -73,12 +76,14 @@ package enum Hex {
 
 /// Compares two secrets in a time that depends on their lengths alone.
 package func constantTimeEquals(_ left: String, _ right: String) -> Bool {
-    let left = left.utf8
-    let right = right.utf8
-    guard left.count == right.count else { return false }
-    var difference: UInt8 = 0
-    for (a, b) in zip(left, right) {
-        difference |= a ^ b
+    // Strings of Swift's own are contiguous; a bridged one is copied first.
+    var (left, right) = (left, right)
+    return left.withUTF8 { left in
+        right.withUTF8 { right in
+            guard left.count == right.count else { return false }
+            var difference: UInt8 = 0
+            for index in left.indices { difference |= left[index] ^ right[index] }
+            return difference == 0
+        }
     }
-    return difference == 0
 }

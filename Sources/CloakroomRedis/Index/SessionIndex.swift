@@ -22,10 +22,10 @@ struct SessionIndex: Sendable {
     ///
     /// - Parameter keepingPlace: whether a session that is in an index already keeps its place there.
     func entering(
-        _ name: RecordName, _ session: Session, at now: Date, keepingPlace: Bool = false
+        _ name: RecordName, _ session: Session, at now: Date, isNew: Bool = false, keepingPlace: Bool = false
     ) -> [ScriptedCommand] {
         let how = keepingPlace ? "NX" : ""
-        let arguments = Self.arguments(name, session, at: now)
+        let arguments = Self.arguments(name, session, at: now, isNew: isNew)
         let indexes = indexes(of: session)
         guard !indexes.isEmpty else { return [] }
         let groups = calls.isCluster ? indexes.map { [$0] } : [indexes]
@@ -33,12 +33,19 @@ struct SessionIndex: Sendable {
     }
 
     /// A session's name, its end and the present, as scripts want them.
+    static func arguments(
+        _ name: RecordName, _ session: Session, at now: Date, isNew: Bool
+    ) -> [RedisCommand.Argument] {
+        [.text(name.text), .integer(score(of: session, at: now, isNew: isNew)), .integer(milliseconds(now))]
+    }
+
+    /// When a session ends at the latest, in milliseconds of the Unix time.
     ///
-    /// A session's times are cut to whole seconds; within its first second, what was cut off gives logins their order.
-    static func arguments(_ name: RecordName, _ session: Session, at now: Date) -> [RedisCommand.Argument] {
+    /// - Parameter isNew: whether the session begins now. Its times are cut to whole seconds; what was cut off gives logins
+    ///   their order.
+    static func score(of session: Session, at now: Date, isNew: Bool) -> Int {
         let age = now.timeIntervalSince(session.createdAt)
-        let end = session.expiresAt.addingTimeInterval((0..<1).contains(age) ? age : 0)
-        return [.text(name.text), .integer(milliseconds(end)), .integer(milliseconds(now))]
+        return milliseconds(session.expiresAt.addingTimeInterval(isNew && (0..<1).contains(age) ? age : 0))
     }
 
     /// The commands that forget a session that has ended.
@@ -75,5 +82,5 @@ struct SessionIndex: Sendable {
         }
     }
 
-    private static func milliseconds(_ date: Date) -> Int { Int(date.timeIntervalSince1970 * 1000) }
+    static func milliseconds(_ date: Date) -> Int { Int(date.timeIntervalSince1970 * 1000) }
 }

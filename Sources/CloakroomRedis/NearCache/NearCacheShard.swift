@@ -7,7 +7,8 @@ import Synchronization
 /// A read from Redis announces itself by ``begin(_:sealedName:)`` before it is sent and offers its result by ``finish(_:_:)``. If the
 /// key was reported changed in between, the result is not kept: it may be older than the report.
 final class NearCacheShard: Sendable {
-    struct Entry: Sendable {
+    /// A reference, as a session is a large value and the table moves its slots about.
+    final class Entry: Sendable {
         let session: Session
         let name: RecordName
         let bytes: Int
@@ -15,6 +16,14 @@ final class NearCacheShard: Sendable {
         let deadline: UInt64
         /// From when on a use must be noted in Redis; `nil` without an idle limit.
         let touchDue: UInt64?
+
+        init(session: Session, name: RecordName, bytes: Int, deadline: UInt64, touchDue: UInt64?) {
+            self.session = session
+            self.name = name
+            self.bytes = bytes
+            self.deadline = deadline
+            self.touchDue = touchDue
+        }
     }
 
     /// A read under way.
@@ -25,10 +34,12 @@ final class NearCacheShard: Sendable {
     }
 
     struct Hit: Sendable {
-        let session: Session
-        let name: RecordName
+        fileprivate let entry: Entry
         /// Whether the caller has to note the use in Redis; of several at once one is told so.
         let mustTouch: Bool
+
+        var session: Session { entry.session }
+        var name: RecordName { entry.name }
     }
 
     private struct Slot {
@@ -128,7 +139,7 @@ final class NearCacheShard: Sendable {
                 state.slots[index]?.isTouching = true
                 mustTouch = true
             }
-            return Hit(session: slot.entry.session, name: slot.entry.name, mustTouch: mustTouch)
+            return Hit(entry: slot.entry, mustTouch: mustTouch)
         }
     }
 

@@ -136,7 +136,7 @@ struct SessionRecords: Sendable {
         // Sent twice it finds the record changed, by itself: the next attempt then reads it and writes the same again.
         let change = script.command(
             touched + (calls.isCluster ? [] : index.indexes(of: session)),
-            [.buffer(found.record), .bytes(record)] + SessionIndex.arguments(name, session, at: now)
+            [.buffer(found.record), .bytes(record)] + SessionIndex.arguments(name, session, at: now, isNew: false)
                 + [.text("NX"), .integer(absoluteLife(of: session, at: now))])
         let further =
             (calls.isCluster ? index.entering(name, session, at: now, keepingPlace: true) : []) + also(name)

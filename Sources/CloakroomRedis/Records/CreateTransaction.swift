@@ -1,0 +1,55 @@
+import Cloakroom
+import CloakroomRedisClient
+import Synchronization
+
+/// A new session and its entries in the indexes as one transaction of plain commands (`MULTI`), where no limit must be
+/// looked at: it costs the server less than half of what a script does.
+///
+/// It needs `PEXPIRE … GT` (Redis 7.0). An older server refuses the whole; then the script does the work from there on.
+final class CreateTransaction: Sendable {
+    private let isRefused = Atomic<Bool>(false)
+
+    /// - Parameters:
+    ///   - set: stores the session.
+    ///   - indexes: the keys of the sorted sets that it belongs in.
+    ///   - life: the milliseconds until the session's absolute end, for which an index must last.
+    ///   - also: what else belongs to it.
+    /// - Returns: `false` when the server can't do this, and nothing was stored.
+    /// - Throws: ``SessionStoreError``
+    func run(
+        _ calls: RedisCalls, set: RedisCommand, indexes: [String], member: String, score: Int, now: Int, life: Int,
+        also: [ScriptedCommand]
+    ) async throws -> Bool {
+        guard !isRefused.load(ordering: .relaxed) else { return false }
+        var commands = [RedisCommand("MULTI", isIdempotent: true), set]
+        for index in indexes {
+            commands += [
+                .addToSortedSet(index, [(score: score, member: member)]),
+                // Lasts as long as the longest session in it.
+                .expire(index, milliseconds: life, only: "NX"), .expire(index, milliseconds: life, only: "GT"),
+                .removeFromSortedSet(index, maximum: now - 1),
+            ]
+        }
+        commands.append(RedisCommand("EXEC", isIdempotent: true))
+        let replies: [RESPValue]
+        do {
+            replies = try await calls.writeDurably(commands.map { ScriptedCommand($0) } + also)
+        } catch let error as SessionStoreError where error.code == .rejected && error.reason.contains(" ERR ") {
+            isRefused.store(true, ordering: .relaxed)
+            return false
+        }
+        guard let results = replies[commands.count - 1].elements, results.count == commands.count - 2 else {
+            throw SessionStoreError(.rejected, reason: "an unexpected reply to EXEC")
+        }
+        for case .error(let error) in results { throw RedisFailure.storeError(error) }
+        return true
+    }
+}
+
+extension RedisCommand {
+    /// `PEXPIRE key milliseconds NX|GT` (Redis 7.0)
+    fileprivate static func expire(_ key: String, milliseconds: Int, only condition: String) -> RedisCommand {
+        RedisCommand(
+            "PEXPIRE", [.text(key), .integer(milliseconds), .text(condition)], key: 0, isIdempotent: true)
+    }
+}

@@ -168,12 +168,13 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
 
     /// The live session as Redis has it, kept in the near cache for the next one that asks. No use of the session.
     func fetch(_ id: SessionID, at now: Date) async throws -> SessionRecords.Found? {
-        guard let nearCache, let ticket = nearCache.begin(id, names: codec.names(for: id)) else {
-            return try await records.read(id)
+        let names = codec.names(for: id)
+        guard let nearCache, let ticket = nearCache.begin(id, names: names) else {
+            return try await records.read(id, names: names)
         }
         let found: SessionRecords.Found?
         do {
-            found = try await records.read(id)
+            found = try await records.read(id, names: names)
         } catch {
             nearCache.finish(ticket, nil)
             throw error

@@ -125,6 +125,21 @@ extension Integration {
             }
         }
 
+        @Test("a user that may not use transactions creates sessions all the same")
+        func withoutTransactions() async throws {
+            try await RedisServer.run { server in
+                try server.cli("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-@transaction")
+                try await withStores(on: server, url: "redis://app:pw@127.0.0.1:\(server.port)") { stores in
+                    for count in 1...3 {
+                        let id = try await stores[0].createSession(tokens: .sample(), userInfo: .jane)
+                        #expect(try await stores[0].session(for: id) != nil)
+                        #expect(try await stores[0].sessionCount(ofUser: UserInfo.jane.subject ?? "") == count)
+                    }
+                }
+                #expect(try server.calls(of: "evalsha") > 0)
+            }
+        }
+
         @Test("R42: with an idle limit, a user that may not ask for the TTL: an error, not a logout")
         func permissionForTimeToLive() async throws {
             try await RedisServer.run { server in

@@ -9,14 +9,19 @@ package struct RecordName: Sendable, Hashable {
     private static let sealedPrefix = "sha256:"
 
     package let text: String
+    package let isSealed: Bool
 
-    package static func plain(_ id: SessionID) -> RecordName { RecordName(unchecked: id.secret) }
+    package static func plain(_ id: SessionID) -> RecordName { RecordName(unchecked: id.secret, isSealed: false) }
 
     package static func sealed(_ id: SessionID) -> RecordName {
-        RecordName(unchecked: sealedPrefix + Base64URL.encode(Array(id.digest)))
+        let hash = id.digest.withUnsafeBytes { Base64URL.encode($0) }
+        return RecordName(unchecked: sealedPrefix + hash, isSealed: true)
     }
 
-    private init(unchecked text: String) { self.text = text }
+    private init(unchecked text: String, isSealed: Bool) {
+        self.text = text
+        self.isSealed = isSealed
+    }
 
     /// Reads a name that was stored.
     package init?(_ text: String) {
@@ -28,9 +33,8 @@ package struct RecordName: Sendable, Hashable {
             guard SessionID(text) != nil else { return nil }
         }
         self.text = text
+        self.isSealed = text.hasPrefix(Self.sealedPrefix)
     }
-
-    package var isSealed: Bool { text.hasPrefix(Self.sealedPrefix) }
 
     /// The session's ID, which a sealed record's name does not tell.
     package var id: SessionID? { isSealed ? nil : SessionID(text) }

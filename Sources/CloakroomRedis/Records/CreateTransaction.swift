@@ -5,16 +5,22 @@ import Synchronization
 /// A new session and its entries in the indexes as one transaction of plain commands (`MULTI`), where no limit must be
 /// looked at: it costs the server less than half of what a script does.
 ///
-/// It needs `PEXPIRE … GT` (Redis 7.0). An older server refuses the whole; then the script does the work from there on.
+/// It needs `PEXPIRE … GT` (Redis 7.0) and the right to transactions. A server that refuses gets the script from then on,
+/// which leaves the same whatever has been carried out by then.
 final class CreateTransaction: Sendable {
     private let isRefused = Atomic<Bool>(false)
+
+    /// Whether an error may mean that the server can't do this, and not that it can't store.
+    private static func means(_ error: SessionStoreError) -> Bool {
+        error.code == .rejected && (error.reason.contains(" ERR ") || error.reason.contains(" NOPERM "))
+    }
 
     /// - Parameters:
     ///   - set: stores the session.
     ///   - indexes: the keys of the sorted sets that it belongs in.
     ///   - life: the milliseconds until the session's absolute end, for which an index must last.
     ///   - also: what else belongs to it.
-    /// - Returns: `false` when the server can't do this, and nothing was stored.
+    /// - Returns: `false` when the server can't do this.
     /// - Throws: ``SessionStoreError``
     func run(
         _ calls: RedisCalls, set: RedisCommand, indexes: [String], member: String, score: Int, now: Int, life: Int,
@@ -34,7 +40,7 @@ final class CreateTransaction: Sendable {
         let replies: [RESPValue]
         do {
             replies = try await calls.writeDurably(commands.map { ScriptedCommand($0) } + also)
-        } catch let error as SessionStoreError where error.code == .rejected && error.reason.contains(" ERR ") {
+        } catch let error as SessionStoreError where Self.means(error) {
             isRefused.store(true, ordering: .relaxed)
             return false
         }

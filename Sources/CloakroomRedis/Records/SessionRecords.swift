@@ -29,8 +29,9 @@ struct SessionRecords: Sendable {
     // MARK: Reading
 
     /// The live session, in one round trip unless its record is not under the likelier of two names.
-    func read(_ id: SessionID) async throws -> Found? {
-        let names = codec.names(for: id)
+    ///
+    /// - Parameter names: where its record may be, as the codec says.
+    func read(_ id: SessionID, names: [RecordName]) async throws -> Found? {
         if let fetched = try await fetch(names.prefix(1), of: id) { return found(fetched, id: id) }
         guard names.count > 1 else { return nil }
         // Records move from the plain name to the sealed one alone: in this order none is missed on its way.
@@ -38,15 +39,18 @@ struct SessionRecords: Sendable {
         return try await fetch(others, of: id).flatMap { found($0, id: id) }
     }
 
+    func read(_ id: SessionID) async throws -> Found? { try await read(id, names: codec.names(for: id)) }
+
     private struct Fetched {
         let name: RecordName
+        let key: String
         let record: ByteBuffer
         let timeToLive: Int?
     }
 
     private func found(_ fetched: Fetched, id: SessionID) -> Found? {
         // Redis may be a moment late, and a TTL that another program wrote may be too long.
-        guard let session = decode(fetched.record, name: fetched.name, id: id), !session.isExpired(at: Date()) else {
+        guard let session = decode(fetched.record, key: fetched.key, id: id), !session.isExpired(at: Date()) else {
             return nil
         }
         return Found(session: session, name: fetched.name, record: fetched.record, timeToLive: fetched.timeToLive)
@@ -54,9 +58,13 @@ struct SessionRecords: Sendable {
 
     /// The session of a record; `nil` for a tombstone, and for what is no session, which is noted.
     func decode(_ record: ByteBuffer, name: RecordName, id: SessionID) -> Session? {
+        decode(record, key: keys.session(name), id: id)
+    }
+
+    private func decode(_ record: ByteBuffer, key: String, id: SessionID) -> Session? {
         do throws(SessionRecordError) {
             let content = try record.withUnsafeReadableBytes { (raw) throws(SessionRecordError) in
-                try codec.decode(raw, id: id, key: keys.session(name))
+                try codec.decode(raw, id: id, key: key)
             }
             if case .session(let session) = content { return session }
         } catch {
@@ -70,8 +78,9 @@ struct SessionRecords: Sendable {
         do {
             // Nearly all reads are of one name without an idle limit, and need no arrays.
             if names.count == 1, let name = names.first, policy.idleTimeout == nil {
-                return try bytes(await calls.reader.send(.get(keys.session(name))), of: id).map {
-                    Fetched(name: name, record: $0, timeToLive: nil)
+                let key = keys.session(name)
+                return try bytes(await calls.reader.send(.get(key)), of: id).map {
+                    Fetched(name: name, key: key, record: $0, timeToLive: nil)
                 }
             }
             let asksForLife = policy.idleTimeout != nil
@@ -83,7 +92,8 @@ struct SessionRecords: Sendable {
                 let reply = replies.removeFirst()
                 let life = asksForLife ? replies.removeFirst() : nil
                 guard let record = try bytes(reply, of: id) else { continue }
-                return Fetched(name: name, record: record, timeToLive: try life.map(Self.timeToLive))
+                return Fetched(
+                    name: name, key: keys.session(name), record: record, timeToLive: try life.map(Self.timeToLive))
             }
             return nil
         } catch let error as RedisServerError where error.kind == .wrongType {

@@ -54,11 +54,18 @@ struct Bench: Sendable {
             settings.replicaName = "r1"
             options.change(&settings)
             let final = settings
-            let gatewayPort = try await start(in: &group) { ready in
-                try await Gateway(settings: final, logger: logger, store: options.store, onServerRunning: ready).run()
+            // The gateway ends first: a server that is cancelled at the very moment at which someone connects to it brings
+            // the process down (an assertion in NIO's asynchronous channels).
+            try await withThrowingTaskGroup(of: Void.self) { inner in
+                let gatewayPort = try await start(in: &inner) { ready in
+                    try await Gateway(settings: final, logger: logger, store: options.store, onServerRunning: ready)
+                        .run()
+                }
+                try await test(
+                    Bench(gatewayPort: gatewayPort, providerPort: providerPort, upstream: upstream, log: log))
+                inner.cancelAll()
+                try? await inner.waitForAll()
             }
-            try await test(
-                Bench(gatewayPort: gatewayPort, providerPort: providerPort, upstream: upstream, log: log))
             group.cancelAll()
             try? await group.waitForAll()
         }

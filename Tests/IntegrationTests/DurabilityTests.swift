@@ -11,7 +11,9 @@ extension Integration {
             try await RedisServer.run(["--repl-diskless-sync-delay", "0"]) { primary in
                 try await RedisServer.run(["--replicaof", "127.0.0.1", "\(primary.port)"]) { replica in
                     try await eventually("the replica is in step") {
+                        // A replica counts as online a little before it first confirms anything.
                         try primary.cli("INFO", "replication").contains("state=online")
+                            && primary.cli("WAIT", "1", "500") == "1"
                     }
                     try await body(primary, replica)
                 }

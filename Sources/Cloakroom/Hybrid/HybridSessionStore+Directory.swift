@@ -8,7 +8,7 @@ extension HybridSessionStore: SessionDirectory {
     public func sessions(ofUser subject: String) async throws -> [SessionSummary] {
         Self.union(
             try await primary.sessions(ofUser: subject),
-            try await askSecondary { try await $0.sessions(ofUser: subject) })
+            try await askSecondary { try await $0.sessions(ofUser: subject) }, atMost: policy.maximumPerUser)
     }
 
     public func sessions(ofProviderSession sid: String) async throws -> [SessionSummary] {
@@ -88,9 +88,15 @@ extension HybridSessionStore: SessionDirectory {
     }
 
     /// Each session once, as the primary shows it, the newest first.
-    private static func union(_ primary: [SessionSummary], _ secondary: [SessionSummary]) -> [SessionSummary] {
+    ///
+    /// - Parameter limit: how many a user may have. What the secondary has beyond them, the primary has ended for newer
+    ///   ones, and does not take over.
+    private static func union(
+        _ primary: [SessionSummary], _ secondary: [SessionSummary], atMost limit: Int? = nil
+    ) -> [SessionSummary] {
         let known = Set(primary.map(\.handle))
         let others = secondary.filter { !known.contains($0.handle) }
+            .prefix(limit.map { max(0, $0 - primary.count) } ?? .max)
         guard !others.isEmpty else { return primary }
         return (primary + others).sorted { $0.createdAt > $1.createdAt }
     }

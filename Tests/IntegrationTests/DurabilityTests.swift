@@ -10,11 +10,14 @@ extension Integration {
         ) async throws {
             try await RedisServer.run(["--repl-diskless-sync-delay", "0"]) { primary in
                 try await RedisServer.run(["--replicaof", "127.0.0.1", "\(primary.port)"]) { replica in
+                    // A replica counts as online up to a second before it is sent anything.
+                    try primary.cli("SET", "first", "1", "EX", "60")
                     try await eventually("the replica is in step") {
-                        // A replica counts as online a little before it first confirms anything.
                         try primary.cli("INFO", "replication").contains("state=online")
-                            && primary.cli("WAIT", "1", "500") == "1"
+                            && replica.cli("GET", "first") == "1"
                     }
+                    try primary.cli("SET", "second", "1", "EX", "60")
+                    try await eventually("writes are passed on") { try replica.cli("GET", "second") == "1" }
                     try await body(primary, replica)
                 }
             }

@@ -11,7 +11,7 @@ let settings: [SwiftSetting] = [
 // Products of packages, named once.
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
-let metricsTestKit = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
+let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -108,11 +108,11 @@ let package = Package(
         .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),
 
         // What several test targets share.
-        .target(name: "TestSupport", dependencies: [logging], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: [logging, coreMetrics], path: "Tests/TestSupport"),
         .testTarget(
             name: "CloakroomTests",
             dependencies: [
-                "Cloakroom", "CloakroomTesting", "CZlib", "TestSupport", crypto, logging, metrics, metricsTestKit,
+                "Cloakroom", "CloakroomTesting", "CZlib", "TestSupport", crypto, logging,
             ]),
         .testTarget(
             name: "CloakroomRedisClientTests",
@@ -157,7 +157,7 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "CloakroomTesting", "TestSupport", crypto,
-                logging, metrics, metricsTestKit, nioCore, nioPosix, subprocess,
+                logging, nioCore, nioPosix, subprocess,
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -27,7 +27,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     let index: SessionIndex
     let nearCache: NearCache?
     private let touches = RecentTouches()
-    private let transaction = CreateTransaction()
+    private let transaction: CreateTransaction
 
     /// Makes a store; nothing is connected before ``run()``.
     public init(configuration: RedisStoreConfiguration, policy: SessionPolicy = SessionPolicy(), logger: Logger) {
@@ -57,6 +57,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
             unreadable: UnreadableRecords(logger: logger))
         self.index = SessionIndex(calls: calls, keys: keys)
         self.nearCache = nearCache
+        self.transaction = CreateTransaction(logger: logger)
     }
 
     /// Connects to Redis, again whenever a connection is lost, until the service is asked to stop; calls that are under
@@ -90,10 +91,15 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     }
 
     public func session(for id: SessionID) async throws -> Session? {
-        if let hit = nearCache?.hit(id) {
-            guard hit.mustTouch else { return hit.session }
-            return try await touch(id, hit.name, hit.session) ? hit.session : nil
-        }
+        // No more than this, so that the path of nearly all calls is as short in the program as it is here.
+        let hit = nearCache?.hit(id)
+        if let hit, !hit.mustTouch { return hit.session }
+        return try await session(for: id, hit)
+    }
+
+    /// The session, where Redis must be called to have it or to note its use.
+    private func session(for id: SessionID, _ hit: NearCacheShard.Hit?) async throws -> Session? {
+        if let hit { return try await touch(id, hit.name, hit.session) ? hit.session : nil }
         let now = Date()
         guard let found = try await fetch(id, at: now) else { return nil }
         if let timeToLive = found.timeToLive, untilTouch(found.session, timeToLive: timeToLive, at: now) == 0,

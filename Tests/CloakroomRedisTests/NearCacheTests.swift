@@ -133,14 +133,14 @@ import Testing
         for number in 0..<1000 {
             let id = SessionID()
             ids.append(id)
-            let ticket = shard.begin(id, sealedName: .sealed(id))
+            let ticket = shard.begin(NearCacheShard.Key(id), sealedName: .sealed(id))
             let entry = NearCacheShard.Entry(
                 session: session(), name: .sealed(id), bytes: 10, deadline: .max, touchDue: nil)
             _ = shard.finish(ticket, number.isMultiple(of: 3) ? nil : entry)
             if number.isMultiple(of: 7) { _ = shard.drop(sealed: .sealed(id)) }
         }
         #expect(shard.count <= 10 && shard.pendingCount == 0 && shard.ownerCount == shard.count)
-        for id in ids { shard.drop(id) }
+        for id in ids { shard.drop(NearCacheShard.Key(id)) }
         #expect(shard.count == 0 && shard.ownerCount == 0 && shard.bytes == 0)
     }
 

@@ -11,6 +11,8 @@ enum Integration {}
 final class RedisServer: Sendable {
     /// Whether this machine has one; where it has none the tests say that they were skipped.
     static let isInstalled = find("redis-server") != nil
+    /// The program that tests start as a server: this machine's own, unless a test says otherwise.
+    @TaskLocal static var program = find("redis-server")
 
     let port: Int
     let directory: URL
@@ -54,7 +56,7 @@ final class RedisServer: Sendable {
 
     func start() async throws {
         let process = Process()
-        process.executableURL = Self.find("redis-server")
+        process.executableURL = Self.program
         process.arguments =
             [
                 "--bind", "127.0.0.1", "--port", "0", portOption, "\(port)", "--dir", directory.path, "--save", "",

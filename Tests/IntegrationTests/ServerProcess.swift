@@ -33,7 +33,7 @@ final class ServerProcess: Sendable {
     /// Starts it; it may take a while until it answers.
     func start() throws {
         let process = Process()
-        process.executableURL = RedisServer.find("redis-server")
+        process.executableURL = RedisServer.program
         process.arguments = [settingsFile.path] + (isSentinel ? ["--sentinel"] : [])
         if !FileManager.default.fileExists(atPath: logFile.path) {
             _ = FileManager.default.createFile(atPath: logFile.path, contents: nil)

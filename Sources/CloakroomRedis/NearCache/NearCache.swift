@@ -54,8 +54,8 @@ final class NearCache: InvalidationObserver {
 
     private static func now() -> UInt64 { NIODeadline.now().uptimeNanoseconds }
 
-    private func shard(of id: SessionID) -> NearCacheShard {
-        shards[Int(truncatingIfNeeded: UInt(bitPattern: id.hashValue) % UInt(Self.shardCount))]
+    private func shard(of key: NearCacheShard.Key) -> NearCacheShard {
+        shards[Int(truncatingIfNeeded: UInt(bitPattern: key.hash) % UInt(Self.shardCount))]
     }
 
     /// Whether entries may be believed now.
@@ -66,7 +66,8 @@ final class NearCache: InvalidationObserver {
     /// The session, if it is kept and may be believed.
     func hit(_ id: SessionID) -> NearCacheShard.Hit? {
         let now = Self.now()
-        guard now < trustedUntil.load(ordering: .acquiring), let hit = shard(of: id).hit(id, now: now) else {
+        let key = NearCacheShard.Key(id)
+        guard now < trustedUntil.load(ordering: .acquiring), let hit = shard(of: key).hit(key, now: now) else {
             metrics.misses.increment()
             return nil
         }
@@ -80,7 +81,8 @@ final class NearCache: InvalidationObserver {
     func begin(_ id: SessionID, names: [RecordName]) -> Ticket? {
         let epoch = epoch.load(ordering: .acquiring)
         guard isTrusted else { return nil }
-        return Ticket(shard: shard(of: id).begin(id, sealedName: names.first(where: \.isSealed)), epoch: epoch)
+        let key = NearCacheShard.Key(id)
+        return Ticket(shard: shard(of: key).begin(key, sealedName: names.first(where: \.isSealed)), epoch: epoch)
     }
 
     /// Ends a read and keeps its result, if it has one and it may be believed.
@@ -93,17 +95,21 @@ final class NearCache: InvalidationObserver {
                 deadline: now + min(maximumAge, UInt64(max(0, read.lifetime)) * 1_000_000),
                 touchDue: read.untilTouch.map { now + UInt64(max(0, $0)) * 1_000_000 })
         }
-        let id = ticket.shard.id
-        metrics.evictions.increment(by: shard(of: id).finish(ticket.shard, entry))
+        let key = ticket.shard.key
+        metrics.evictions.increment(by: shard(of: key).finish(ticket.shard, entry))
         // Everything may have been forgotten just before the entry came in.
-        if entry != nil, ticket.epoch != epoch.load(ordering: .acquiring) { drop(id) }
+        if entry != nil, ticket.epoch != epoch.load(ordering: .acquiring) { drop(key.id) }
     }
 
     /// Forgets a session that this process has changed.
     func drop(_ id: SessionID) {
-        shard(of: id).drop(id)
+        drop(NearCacheShard.Key(id))
         waiters.wake(id)
     }
+
+    /// - Returns: whether there was an entry.
+    @discardableResult
+    private func drop(_ key: NearCacheShard.Key) -> Bool { shard(of: key).drop(key) }
 
     /// Forgets the session of this record.
     func drop(_ name: RecordName) {
@@ -136,7 +142,7 @@ final class NearCache: InvalidationObserver {
         guard let changed else { return dropAll() }
         for buffer in changed {
             guard let name = keys.name(ofSessionKey: String(buffer: buffer)) else { continue }
-            if let id = name.id { invalidated(id, wasKept: shard(of: id).drop(id)) }
+            if let id = name.id { invalidated(id, wasKept: drop(NearCacheShard.Key(id))) }
             guard name.isSealed else { continue }
             // A sealed name does not tell whose it is, and so not which shard to ask.
             for shard in shards {

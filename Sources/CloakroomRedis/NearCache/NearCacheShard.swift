@@ -7,7 +7,22 @@ import Synchronization
 /// A read from Redis announces itself by ``begin(_:sealedName:)`` before it is sent and offers its result by ``finish(_:_:)``. If the
 /// key was reported changed in between, the result is not kept: it may be older than the report.
 final class NearCacheShard: Sendable {
-    /// A reference, as a session is a large value and the table moves its slots about.
+    /// A session's ID with its hash: that is counted once, to choose the shard and in all of the shard's tables.
+    struct Key: Hashable {
+        let id: SessionID
+        let hash: Int
+
+        init(_ id: SessionID) {
+            self.id = id
+            self.hash = id.hashValue
+        }
+
+        static func == (left: Key, right: Key) -> Bool { left.id == right.id }
+
+        func hash(into hasher: inout Hasher) { hasher.combine(hash) }
+    }
+
+    /// A reference, so that the table moves and hands out but a pointer.
     final class Entry: Sendable {
         let session: Session
         let name: RecordName
@@ -16,6 +31,9 @@ final class NearCacheShard: Sendable {
         let deadline: UInt64
         /// From when on a use must be noted in Redis; `nil` without an idle limit.
         let touchDue: UInt64?
+        // Changed under the shard's lock alone; atomic only so that the compiler need not take that on trust.
+        fileprivate let isUsed = Atomic<Bool>(false)
+        fileprivate let isTouching = Atomic<Bool>(false)
 
         init(session: Session, name: RecordName, bytes: Int, deadline: UInt64, touchDue: UInt64?) {
             self.session = session
@@ -28,7 +46,7 @@ final class NearCacheShard: Sendable {
 
     /// A read under way.
     struct Ticket: Sendable {
-        let id: SessionID
+        let key: Key
         fileprivate let sequence: UInt64
         fileprivate let sealedName: RecordName?
     }
@@ -42,12 +60,11 @@ final class NearCacheShard: Sendable {
         var name: RecordName { entry.name }
     }
 
+    /// Where an entry stands in the order in which the hand of the clock passes.
     private struct Slot {
-        let id: SessionID
+        let key: Key
         let entry: Entry
         let sealedName: RecordName?
-        var isUsed = false
-        var isTouching = false
     }
 
     private struct Pending {
@@ -59,10 +76,10 @@ final class NearCacheShard: Sendable {
     private struct State {
         var slots: [Slot?] = []
         var free: [Int] = []
-        var indexes: [SessionID: Int] = [:]
-        var pending: [SessionID: Pending] = [:]
+        var entries: [Key: (entry: Entry, slot: Int)] = [:]
+        var pending: [Key: Pending] = [:]
         /// Whose the sealed records are that are kept or being read: their names do not tell.
-        var owners: [RecordName: SessionID] = [:]
+        var owners: [RecordName: Key] = [:]
         var bytes = 0
         var hand = 0
         var sequence: UInt64 = 0
@@ -71,24 +88,24 @@ final class NearCacheShard: Sendable {
             guard let slot = slots[index] else { return nil }
             slots[index] = nil
             free.append(index)
-            indexes[slot.id] = nil
+            entries[slot.key] = nil
             bytes -= slot.entry.bytes
-            forgetOwner(of: slot.sealedName, slot.id)
+            forgetOwner(of: slot.sealedName, slot.key)
             return slot
         }
 
-        mutating func forgetOwner(of name: RecordName?, _ id: SessionID) {
-            if let name, pending[id] == nil, indexes[id] == nil { owners[name] = nil }
+        mutating func forgetOwner(of name: RecordName?, _ key: Key) {
+            if let name, pending[key] == nil, entries[key] == nil { owners[name] = nil }
         }
 
         /// - Returns: whether there was an entry.
-        mutating func drop(_ id: SessionID) -> Bool {
-            if pending[id] != nil {
+        mutating func drop(_ key: Key) -> Bool {
+            if pending[key] != nil {
                 sequence += 1
-                pending[id]?.invalidatedAt = sequence
+                pending[key]?.invalidatedAt = sequence
             }
-            guard let index = indexes[id] else { return false }
-            return remove(at: index) != nil
+            guard let slot = entries[key]?.slot else { return false }
+            return remove(at: slot) != nil
         }
 
         /// Makes room by one entry.
@@ -97,20 +114,20 @@ final class NearCacheShard: Sendable {
             for _ in 0..<2 * slots.count {
                 hand = (hand + 1) % slots.count
                 guard let slot = slots[hand] else { continue }
-                if slot.isUsed { slots[hand]?.isUsed = false } else { return remove(at: hand) }
+                if !slot.entry.isUsed.exchange(false, ordering: .relaxed) { return remove(at: hand) }
             }
             return nil
         }
 
-        mutating func insert(_ entry: Entry, for id: SessionID, sealedName: RecordName?) {
-            if let sealedName { owners[sealedName] = id }
-            let slot = Slot(id: id, entry: entry, sealedName: sealedName)
+        mutating func insert(_ entry: Entry, for key: Key, sealedName: RecordName?) {
+            if let sealedName { owners[sealedName] = key }
+            let slot = Slot(key: key, entry: entry, sealedName: sealedName)
             bytes += entry.bytes
             if let index = free.popLast() {
                 slots[index] = slot
-                indexes[id] = index
+                entries[key] = (entry, index)
             } else {
-                indexes[id] = slots.count
+                entries[key] = (entry, slots.count)
                 slots.append(slot)
             }
         }
@@ -126,31 +143,31 @@ final class NearCacheShard: Sendable {
     }
 
     /// - Parameter now: the monotonic clock, in nanoseconds.
-    func hit(_ id: SessionID, now: UInt64) -> Hit? {
+    func hit(_ key: Key, now: UInt64) -> Hit? {
         state.withLock { state in
-            guard let index = state.indexes[id], let slot = state.slots[index] else { return nil }
-            guard now < slot.entry.deadline else {
-                _ = state.remove(at: index)
+            guard let (entry, slot) = state.entries[key] else { return nil }
+            guard now < entry.deadline else {
+                _ = state.remove(at: slot)
                 return nil
             }
-            if !slot.isUsed { state.slots[index]?.isUsed = true }
+            // Looked at first: a write would take the memory away from other cores.
+            if !entry.isUsed.load(ordering: .relaxed) { entry.isUsed.store(true, ordering: .relaxed) }
             var mustTouch = false
-            if let due = slot.entry.touchDue, now >= due, !slot.isTouching {
-                state.slots[index]?.isTouching = true
-                mustTouch = true
+            if let due = entry.touchDue, now >= due {
+                mustTouch = !entry.isTouching.exchange(true, ordering: .relaxed)
             }
-            return Hit(entry: slot.entry, mustTouch: mustTouch)
+            return Hit(entry: entry, mustTouch: mustTouch)
         }
     }
 
     /// Announces a read. Must come before the read is sent.
     ///
     /// - Parameter sealedName: the name under which a sealed record of the session may be, if there may be one.
-    func begin(_ id: SessionID, sealedName: RecordName?) -> Ticket {
+    func begin(_ key: Key, sealedName: RecordName?) -> Ticket {
         state.withLock { state in
-            state.pending[id, default: Pending(sealedName: sealedName)].count += 1
-            if let sealedName { state.owners[sealedName] = id }
-            return Ticket(id: id, sequence: state.sequence, sealedName: sealedName)
+            state.pending[key, default: Pending(sealedName: sealedName)].count += 1
+            if let sealedName { state.owners[sealedName] = key }
+            return Ticket(key: key, sequence: state.sequence, sealedName: sealedName)
         }
     }
 
@@ -159,20 +176,20 @@ final class NearCacheShard: Sendable {
     /// - Returns: how many other entries had to go for it.
     func finish(_ ticket: Ticket, _ entry: Entry?) -> Int {
         state.withLock { state in
-            guard var pending = state.pending[ticket.id] else { return 0 }
+            guard var pending = state.pending[ticket.key] else { return 0 }
             pending.count -= 1
-            state.pending[ticket.id] = pending.count == 0 ? nil : pending
+            state.pending[ticket.key] = pending.count == 0 ? nil : pending
             guard let entry, pending.invalidatedAt <= ticket.sequence, entry.bytes <= maximumBytes else {
-                state.forgetOwner(of: ticket.sealedName, ticket.id)
+                state.forgetOwner(of: ticket.sealedName, ticket.key)
                 return 0
             }
-            if let index = state.indexes[ticket.id] { _ = state.remove(at: index) }
+            if let slot = state.entries[ticket.key]?.slot { _ = state.remove(at: slot) }
             var evicted = 0
-            while state.indexes.count >= maximumEntries || state.bytes + entry.bytes > maximumBytes {
+            while state.entries.count >= maximumEntries || state.bytes + entry.bytes > maximumBytes {
                 guard state.evictOne() != nil else { break }
                 evicted += 1
             }
-            state.insert(entry, for: ticket.id, sealedName: ticket.sealedName)
+            state.insert(entry, for: ticket.key, sealedName: ticket.sealedName)
             return evicted
         }
     }
@@ -181,15 +198,15 @@ final class NearCacheShard: Sendable {
     ///
     /// - Returns: whether there was an entry.
     @discardableResult
-    func drop(_ id: SessionID) -> Bool { state.withLock { $0.drop(id) } }
+    func drop(_ key: Key) -> Bool { state.withLock { $0.drop(key) } }
 
     /// Forgets the session with this sealed record, and what reads under way will bring of it.
     ///
     /// - Returns: the session, if this shard knows it, and whether there was an entry.
     func drop(sealed name: RecordName) -> (id: SessionID, wasKept: Bool)? {
         state.withLock { state in
-            guard let id = state.owners[name] else { return nil }
-            return (id, state.drop(id))
+            guard let key = state.owners[name] else { return nil }
+            return (key.id, state.drop(key))
         }
     }
 
@@ -199,23 +216,23 @@ final class NearCacheShard: Sendable {
     @discardableResult
     func dropAll() -> Int {
         state.withLock { state in
-            let count = state.indexes.count
+            let count = state.entries.count
             state.sequence += 1
             state.owners = [:]
-            for (id, pending) in state.pending {
-                state.pending[id]?.invalidatedAt = state.sequence
-                if let name = pending.sealedName { state.owners[name] = id }
+            for (key, pending) in state.pending {
+                state.pending[key]?.invalidatedAt = state.sequence
+                if let name = pending.sealedName { state.owners[name] = key }
             }
             state.slots = []
             state.free = []
-            state.indexes = [:]
+            state.entries = [:]
             state.bytes = 0
             state.hand = 0
             return count
         }
     }
 
-    var count: Int { state.withLock { $0.indexes.count } }
+    var count: Int { state.withLock { $0.entries.count } }
     var bytes: Int { state.withLock { $0.bytes } }
     var pendingCount: Int { state.withLock { $0.pending.count } }
     var ownerCount: Int { state.withLock { $0.owners.count } }

@@ -1,14 +1,24 @@
 import Cloakroom
 import CloakroomRedisClient
+import Logging
+import NIOCore
 import Synchronization
 
 /// A new session and its entries in the indexes as one transaction of plain commands (`MULTI`), where no limit must be
 /// looked at: it costs the server less than half of what a script does.
 ///
-/// It needs `PEXPIRE … GT` (Redis 7.0) and the right to transactions. A server that refuses gets the script from then on,
-/// which leaves the same whatever has been carried out by then.
+/// It needs `PEXPIRE … GT` (Redis 7.0) and the right to transactions. A server that refuses gets the script for a while,
+/// which leaves the same whatever has been carried out by then; after that it is asked again, as it may have been upgraded,
+/// or the user's rights mended.
 final class CreateTransaction: Sendable {
-    private let isRefused = Atomic<Bool>(false)
+    private static let pause = TimeAmount.minutes(10)
+
+    private let logger: Logger
+    /// Until when the script is used, in nanoseconds of the monotonic clock.
+    private let refusedUntil = Atomic<UInt64>(0)
+    private let hasReported = Atomic<Bool>(false)
+
+    init(logger: Logger) { self.logger = logger }
 
     /// Whether an error may mean that the server can't do this, and not that it can't store.
     private static func means(_ error: SessionStoreError) -> Bool {
@@ -26,7 +36,7 @@ final class CreateTransaction: Sendable {
         _ calls: RedisCalls, set: RedisCommand, indexes: [String], member: String, score: Int, now: Int, life: Int,
         also: [ScriptedCommand]
     ) async throws -> Bool {
-        guard !isRefused.load(ordering: .relaxed) else { return false }
+        guard NIODeadline.now().uptimeNanoseconds >= refusedUntil.load(ordering: .relaxed) else { return false }
         var commands = [RedisCommand("MULTI", isIdempotent: true), set]
         for index in indexes {
             commands += [
@@ -41,7 +51,7 @@ final class CreateTransaction: Sendable {
         do {
             replies = try await calls.writeDurably(commands.map { ScriptedCommand($0) } + also)
         } catch let error as SessionStoreError where Self.means(error) {
-            isRefused.store(true, ordering: .relaxed)
+            refuse(error)
             return false
         }
         guard let results = replies[commands.count - 1].elements, results.count == commands.count - 2 else {
@@ -49,6 +59,15 @@ final class CreateTransaction: Sendable {
         }
         for case .error(let error) in results { throw RedisFailure.storeError(error) }
         return true
+    }
+
+    /// Takes the script from now on, and says so once.
+    private func refuse(_ error: SessionStoreError) {
+        refusedUntil.store((NIODeadline.now() + Self.pause).uptimeNanoseconds, ordering: .relaxed)
+        guard !hasReported.exchange(true, ordering: .relaxed) else { return }
+        logger.notice(
+            "this Redis does not create sessions by a transaction, which takes Redis 7.0 and the right to its commands; a script does it, more slowly",
+            metadata: ["reason": "\(error.reason)"])
     }
 }
 

@@ -1,0 +1,99 @@
+import Cloakroom
+import CloakroomRedis
+import Foundation
+import Testing
+
+/// A server of another version or make than the one in the `PATH`.
+struct OtherServer: Sendable, CustomTestStringConvertible {
+    let program: URL
+    /// As it says itself, such as `Redis server v=8.2.3`.
+    let testDescription: String
+
+    /// Those that `CLOAKROOM_OTHER_SERVERS` names, paths with colons between them; `scripts/test` sets it.
+    static let all = (ProcessInfo.processInfo.environment["CLOAKROOM_OTHER_SERVERS"] ?? "").split(separator: ":")
+        .compactMap { OtherServer(String($0)) }
+
+    private init?(_ path: String) {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: path)
+        process.arguments = ["--version"]
+        let output = Pipe()
+        process.standardOutput = output
+        guard (try? process.run()) != nil else { return nil }
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { return nil }
+        self.program = URL(fileURLWithPath: path)
+        self.testDescription = text.split(separator: " ").prefix(3).joined(separator: " ")
+    }
+
+    /// Whether it is a Redis before 7.0.
+    var isOld: Bool { testDescription.contains("v=6.") }
+}
+
+extension Integration {
+    /// Redis from 6.2 on and Valkey: the same promises, whichever commands a server lacks.
+    @Suite(
+        .enabled(if: !OtherServer.all.isEmpty, "CLOAKROOM_OTHER_SERVERS names no server of another version"))
+    struct OtherServersTests {
+        private static let key = SessionKeyring.generateKey()
+
+        @Test("one server, plain and sealed", arguments: OtherServer.all, [false, true])
+        func single(server: OtherServer, isSealed: Bool) async throws {
+            try await RedisServer.$program.withValue(server.program) {
+                try await RedisServer.run { redis in
+                    try await ConformanceRun.conform(url: redis.url) {
+                        if isSealed { $0.keyring = try SessionKeyring(Self.key) }
+                    }
+                }
+            }
+        }
+
+        @Test("behind Sentinel, writes confirmed by a replica", arguments: OtherServer.all)
+        func sentinel(server: OtherServer) async throws {
+            try await RedisServer.$program.withValue(server.program) {
+                try await SentinelServers.run { servers in
+                    try await ConformanceRun.conform(url: servers.url) {
+                        $0.waitReplicas = 1
+                        $0.waitTimeout = .seconds(5)
+                    }
+                }
+            }
+        }
+
+        @Test("Cluster, sealed", arguments: OtherServer.all)
+        func cluster(server: OtherServer) async throws {
+            try await RedisServer.$program.withValue(server.program) {
+                try await ClusterServers.run { servers in
+                    try await ConformanceRun.conform(url: servers.url) { $0.keyring = try SessionKeyring(Self.key) }
+                }
+            }
+        }
+
+        @Test("R20: a logout is refused within 100 ms where the near cache has the session", arguments: OtherServer.all)
+        func coherence(server: OtherServer) async throws {
+            try await RedisServer.$program.withValue(server.program) {
+                try await RedisServer.run { redis in
+                    try await withStores(2, on: redis) { stores in
+                        for _ in 0..<200 {
+                            let id = try await stores[0].createSession(tokens: .sample(), userInfo: .jane)
+                            try await eventually("the other replica has it in its near cache") {
+                                _ = try await stores[1].session(for: id)
+                                await Task.yield()
+                                return stores[1].nearCacheUsage.entries > 0
+                            }
+                            try await stores[0].deleteSession(id)
+                            let end = ContinuousClock.now + .milliseconds(100)
+                            var isLive = true
+                            while isLive, ContinuousClock.now < end {
+                                isLive = try await stores[1].session(for: id) != nil
+                                await Task.yield()
+                            }
+                            #expect(!isLive)
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -14,30 +14,42 @@ enum ConformanceRun {
     static let furtherChecks =
         StoreConformance.directoryChecks + StoreConformance.transferChecks + StoreConformance.leaseChecks
 
+    /// Makes a store and a replica of it, and says what must run for them.
+    typealias Maker =
+        @Sendable (SessionPolicy, _ prefix: String) throws -> (stores: [any SessionStore], services: [any Service])
+
     /// Puts stores to checks on the same servers, each check under key prefixes of its own.
-    ///
-    /// - Parameter make: makes a store and a replica of it, and says what must run for them.
     static func conform(
         _ checks: [StoreConformance.Check] = checks,
-        _ make:
-            @escaping @Sendable (SessionPolicy, _ prefix: String) throws -> (
-                stores: [any SessionStore], services: [any Service]
-            )
+        _ make: @escaping Maker
     ) async {
-        for (number, check) in checks.enumerated() {
-            do {
-                let outcome = try await check.run { policy in
-                    let (stores, services) = try make(policy, "check-\(number):session:")
-                    let running = services.map { service in Task { try await service.run() } }
-                    for store in stores { try await eventually("it connects") { (try? await store.ping()) != nil } }
-                    return ConformanceSubject(store: stores[0], replica: stores[1]) {
-                        for task in running { task.cancel() }
-                    }
-                }
-                #expect(outcome == .passed, "\(check)")
-            } catch {
-                Issue.record("\(check): \(error)")
+        await withTaskGroup(of: Void.self) { group in
+            for (number, check) in checks.enumerated() {
+                if number >= atOnce { await group.next() }
+                group.addTask { await run(check, prefix: "check-\(number):session:", make) }
             }
+        }
+    }
+
+    /// How many checks run side by side: nearly all of their time they wait for something to end by itself.
+    private static let atOnce = 4
+
+    private static func run(
+        _ check: StoreConformance.Check, prefix: String,
+        _ make: @escaping Maker
+    ) async {
+        do {
+            let outcome = try await check.run { policy in
+                let (stores, services) = try make(policy, prefix)
+                let running = services.map { service in Task { try await service.run() } }
+                for store in stores { try await eventually("it connects") { (try? await store.ping()) != nil } }
+                return ConformanceSubject(store: stores[0], replica: stores[1]) {
+                    for task in running { task.cancel() }
+                }
+            }
+            #expect(outcome == .passed, "\(check)")
+        } catch {
+            Issue.record("\(check): \(error)")
         }
     }
 

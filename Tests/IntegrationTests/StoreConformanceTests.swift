@@ -26,7 +26,9 @@ extension Integration {
 
         @Test("one Redis without the near cache")
         func withoutNearCache() async throws {
-            try await RedisServer.run { server in try await ConformanceRun.conform(url: server.url) { $0.nearCache = nil } }
+            try await RedisServer.run { server in
+                try await ConformanceRun.conform(url: server.url) { $0.nearCache = nil }
+            }
         }
 
         @Test("Redis behind Sentinel, writes confirmed by a replica")
@@ -42,7 +44,9 @@ extension Integration {
         @Test("Redis Cluster, plain and sealed", arguments: [false, true])
         func cluster(isSealed: Bool) async throws {
             try await ClusterServers.run { servers in
-                try await ConformanceRun.conform(url: servers.url) { if isSealed { $0.keyring = try SessionKeyring(Self.key) } }
+                try await ConformanceRun.conform(url: servers.url) {
+                    if isSealed { $0.keyring = try SessionKeyring(Self.key) }
+                }
             }
         }
 

@@ -90,7 +90,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         return id
     }
 
-    public func session(for id: SessionID) async throws -> Session? {
+    public nonisolated(nonsending) func session(for id: SessionID) async throws -> Session? {
         // No more than this, so that the path of nearly all calls is as short in the program as it is here.
         let hit = nearCache?.hit(id)
         if let hit, !hit.mustTouch { return hit.session }

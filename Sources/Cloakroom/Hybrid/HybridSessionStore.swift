@@ -64,7 +64,7 @@ public final class HybridSessionStore: SessionStore, Service {
         return id
     }
 
-    public func session(for id: SessionID) async throws -> Session? {
+    public nonisolated(nonsending) func session(for id: SessionID) async throws -> Session? {
         guard !unconfirmed.contains(id) else { return nil }
         if let session = try await primary.session(for: id) { return session }
         return try await copyUp(id)

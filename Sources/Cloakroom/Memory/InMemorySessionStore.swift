@@ -82,7 +82,7 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
         return id
     }
 
-    public func session(for id: SessionID) async throws -> Session? {
+    public nonisolated(nonsending) func session(for id: SessionID) async throws -> Session? {
         shard(of: id).session(for: id, now: now())
     }
 

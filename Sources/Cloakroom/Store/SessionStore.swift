@@ -14,7 +14,10 @@ public protocol SessionStore: Sendable {
     ///
     /// - Returns: `nil` when the ID is unknown, its session has ended, or what is stored is not a session.
     /// - Throws: ``SessionStoreError`` when the store can't tell.
-    func session(for id: SessionID) async throws -> Session?
+    ///
+    /// It runs where its caller does: most calls are answered from memory, and then a change of executor would be the
+    /// dearest part. A store that does more than that leaves the caller's actor itself; one without the mark does so anyway.
+    nonisolated(nonsending) func session(for id: SessionID) async throws -> Session?
 
     /// Ends a session. Ending one that does not exist is no error.
     ///

@@ -162,18 +162,16 @@ private struct JSONParser {
     private mutating func parseString() throws(JSONParsingError) -> String {
         position += 1
         let start = position
-        while position < bytes.count {
-            let byte = bytes[position]
-            if byte == UInt8(ascii: "\"") {
-                let text = try validated(UnsafeRawBufferPointer(rebasing: bytes[start..<position]), at: start)
-                position += 1
-                return text
-            }
-            if byte == UInt8(ascii: "\\") { return try parseEscapedString(from: start) }
-            guard byte >= 0x20 else { throw failure("control character in a string") }
+        position = JSONText.endOfPlainText(in: bytes, from: position)
+        guard let byte = peek() else { throw failure("unexpected end") }
+        switch byte {
+        case UInt8(ascii: "\""):
+            let text = try validated(UnsafeRawBufferPointer(rebasing: bytes[start..<position]), at: start)
             position += 1
+            return text
+        case UInt8(ascii: "\\"): return try parseEscapedString(from: start)
+        default: throw failure("control character in a string")
         }
-        throw failure("unexpected end")
     }
 
     /// The slow path, for strings with at least one escape.

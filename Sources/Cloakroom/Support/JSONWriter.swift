@@ -30,8 +30,9 @@ extension JSONValue {
         text.withUTF8 { bytes in
             out.append(UInt8(ascii: "\""))
             var start = 0
-            for (index, byte) in bytes.enumerated()
-            where byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+            var index = JSONText.endOfPlainText(in: UnsafeRawBufferPointer(bytes), from: 0)
+            while index < bytes.count {
+                let byte = bytes[index]
                 out.append(contentsOf: bytes[start..<index])
                 start = index + 1
                 out.append(UInt8(ascii: "\\"))
@@ -42,6 +43,7 @@ extension JSONValue {
                 case 0x09: out.append(UInt8(ascii: "t"))
                 default: out.append(contentsOf: "u00\(Hex.encode([byte]))".utf8)
                 }
+                index = JSONText.endOfPlainText(in: UnsafeRawBufferPointer(bytes), from: start)
             }
             out.append(contentsOf: bytes[start...])
             out.append(UInt8(ascii: "\""))

@@ -46,7 +46,10 @@ struct KeySchema: Sendable {
     }
 
     private static func hash(_ text: String) -> String {
-        Base64URL.encode(Array(SHA256.hash(data: Array(text.utf8)).prefix(16)))
+        var hash = SHA256()
+        var text = text
+        text.withUTF8 { hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }
+        return hash.finalize().withUnsafeBytes { Base64URL.encode(UnsafeRawBufferPointer(rebasing: $0[..<16])) }
     }
 
     /// The text with whatever a pattern would take for more than itself escaped.

@@ -173,7 +173,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     // MARK: Reading
 
     /// The live session as Redis has it, kept in the near cache for the next one that asks. No use of the session.
-    func fetch(_ id: SessionID, at now: Date) async throws -> SessionRecords.Found? {
+    nonisolated(nonsending) func fetch(_ id: SessionID, at now: Date) async throws -> SessionRecords.Found? {
         let names = codec.names(for: id)
         guard let nearCache, let ticket = nearCache.begin(id, names: names) else {
             return try await records.read(id, names: names)

@@ -63,7 +63,7 @@ public final class RedisClient: Sendable {
     ///
     /// - Returns: the reply, which is not an error.
     /// - Throws: ``RedisServerError`` that Redis answered; ``RedisClientError``; `CancellationError`.
-    public func send(_ command: RedisCommand) async throws -> RESPValue {
+    public nonisolated(nonsending) func send(_ command: RedisCommand) async throws -> RESPValue {
         let reply =
             switch topology {
             case .single(let node, _): try await node.send(command)
@@ -81,7 +81,7 @@ public final class RedisClient: Sendable {
     ///
     /// - Returns: a reply for each, in their order, errors included.
     /// - Throws: ``RedisClientError``; `CancellationError`.
-    public func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
+    public nonisolated(nonsending) func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
         guard !commands.isEmpty else { return [] }
         return switch topology {
         case .single(let node, _): try await node.send(pipeline: commands)
@@ -95,7 +95,7 @@ public final class RedisClient: Sendable {
     /// - Parameter commands: whose keys, if they have any, are all in one slot.
     /// - Returns: a reply for each, in their order, errors included.
     /// - Throws: ``RedisClientError``; `CancellationError`.
-    public func send(contiguous commands: [RedisCommand]) async throws -> [RESPValue] {
+    public nonisolated(nonsending) func send(contiguous commands: [RedisCommand]) async throws -> [RESPValue] {
         guard !commands.isEmpty else { return [] }
         return switch topology {
         case .single(let node, _): try await node.send(pipeline: commands)

@@ -27,6 +27,7 @@ struct Main {
         if parts.contains("memory") { try await StoreBenchmark().runInMemory() }
         let stores = RedisStoreBenchmark(url: url)
         if parts.contains("store") { try await stores.rates() }
+        if parts.contains("profile-sealed") { try await stores.sealedReads() }
         if parts.contains("profile-create") { try await stores.creates() }
         if parts.contains("near-cache") { try await stores.nearCache() }
         if parts.contains("bytes") { try await stores.bytes() }

@@ -1,3 +1,11 @@
+#if canImport(Darwin)
+import Darwin
+#elseif canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
 /// Why bytes were refused as JSON. Holds positions, never content.
 public struct JSONParsingError: Error, Sendable, Equatable, CustomStringConvertible {
     /// What was wrong, in a few fixed words.
@@ -239,9 +247,15 @@ private struct JSONParser {
     }
 
     private func validated(_ raw: UnsafeRawBufferPointer, at offset: Int) throws(JSONParsingError) -> String {
-        guard let text = String(validating: raw, as: UTF8.self) else {
-            throw JSONParsingError(reason: "invalid UTF-8", offset: offset)
+        // What is invalid is replaced on the way, and so no longer the same: several times as fast as
+        // `String(validating:as:)`, which is not specialized for UTF-8.
+        let text = raw.withMemoryRebound(to: UInt8.self) { String(decoding: $0, as: UTF8.self) }
+        let isSame = text.utf8.withContiguousStorageIfAvailable { bytes in
+            guard bytes.count == raw.count else { return false }
+            guard let ours = bytes.baseAddress, let theirs = raw.baseAddress else { return raw.isEmpty }
+            return memcmp(ours, theirs, raw.count) == 0
         }
+        guard isSame == true else { throw JSONParsingError(reason: "invalid UTF-8", offset: offset) }
         return text
     }
 }

@@ -31,7 +31,7 @@ struct SessionRecords: Sendable {
     /// The live session, in one round trip unless its record is not under the likelier of two names.
     ///
     /// - Parameter names: where its record may be, as the codec says.
-    func read(_ id: SessionID, names: [RecordName]) async throws -> Found? {
+    nonisolated(nonsending) func read(_ id: SessionID, names: [RecordName]) async throws -> Found? {
         if let fetched = try await fetch(names.prefix(1), of: id) { return found(fetched, id: id) }
         guard names.count > 1 else { return nil }
         // Records move from the plain name to the sealed one alone: in this order none is missed on its way.
@@ -39,7 +39,9 @@ struct SessionRecords: Sendable {
         return try await fetch(others, of: id).flatMap { found($0, id: id) }
     }
 
-    func read(_ id: SessionID) async throws -> Found? { try await read(id, names: codec.names(for: id)) }
+    nonisolated(nonsending) func read(_ id: SessionID) async throws -> Found? {
+        try await read(id, names: codec.names(for: id))
+    }
 
     private struct Fetched {
         let name: RecordName
@@ -74,7 +76,9 @@ struct SessionRecords: Sendable {
     }
 
     /// The first record that there is under these names and what is left of its key's life, in one round trip.
-    private func fetch(_ names: some Collection<RecordName>, of id: SessionID) async throws -> Fetched? {
+    private nonisolated(nonsending) func fetch(_ names: some Collection<RecordName>, of id: SessionID) async throws
+        -> Fetched?
+    {
         do {
             // Nearly all reads are of one name without an idle limit, and need no arrays.
             if names.count == 1, let name = names.first, policy.idleTimeout == nil {

@@ -56,7 +56,7 @@ final class MultiplexedConnection: Sendable {
     // MARK: Requests
 
     /// - Parameter deadline: until when the caller waits; `nil` for as long as the configuration says.
-    func send(_ command: RedisCommand, deadline: NIODeadline? = nil) async throws -> RESPValue {
+    nonisolated(nonsending) func send(_ command: RedisCommand, deadline: NIODeadline? = nil) async throws -> RESPValue {
         let request = RedisRequest(.one(command), deadline: deadline ?? .now() + timeout)
         return try await withTaskCancellationHandler {
             try await withUnsafeThrowingContinuation { continuation in
@@ -68,7 +68,9 @@ final class MultiplexedConnection: Sendable {
     }
 
     /// - Parameter deadline: until when the caller waits; `nil` for as long as the configuration says.
-    func send(pipeline commands: [RedisCommand], deadline: NIODeadline? = nil) async throws -> [RESPValue] {
+    nonisolated(nonsending) func send(pipeline commands: [RedisCommand], deadline: NIODeadline? = nil) async throws
+        -> [RESPValue]
+    {
         let request = RedisRequest(.many(commands), deadline: deadline ?? .now() + timeout)
         return try await withTaskCancellationHandler {
             try await withUnsafeThrowingContinuation { continuation in

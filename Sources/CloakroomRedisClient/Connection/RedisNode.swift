@@ -46,7 +46,7 @@ final class RedisNode: Sendable {
     ///
     /// - Parameter deadline: until when the caller waits; `nil` for as long as the configuration says.
     /// - Returns: the reply, errors included.
-    func send(_ command: RedisCommand, deadline: NIODeadline? = nil) async throws -> RESPValue {
+    nonisolated(nonsending) func send(_ command: RedisCommand, deadline: NIODeadline? = nil) async throws -> RESPValue {
         try await connection().send(command, deadline: deadline)
     }
 
@@ -55,7 +55,9 @@ final class RedisNode: Sendable {
     /// - Parameter deadline: until when the caller waits; `nil` for as long as the configuration says.
     /// - Returns: a reply for each, errors included.
     /// - Throws: ``RedisClientError``; `CancellationError`.
-    func send(pipeline commands: [RedisCommand], deadline: NIODeadline? = nil) async throws -> [RESPValue] {
+    nonisolated(nonsending) func send(pipeline commands: [RedisCommand], deadline: NIODeadline? = nil) async throws
+        -> [RESPValue]
+    {
         commands.isEmpty ? [] : try await connection().send(pipeline: commands, deadline: deadline)
     }
 

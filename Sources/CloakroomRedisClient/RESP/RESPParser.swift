@@ -24,6 +24,8 @@ struct RESPParser {
     private var buffer = ByteBuffer()
     /// What came after it. Only the item that straddles the two is copied together, not the whole of what came.
     private var incoming = ByteBuffer()
+    /// Whether `buffer` is memory of its own, made to hold an item that came in pieces.
+    private var isJoined = false
     private var frames: [Frame] = []
     /// Fewer readable bytes than this can't complete the next item.
     private var neededBytes = 1
@@ -45,6 +47,7 @@ struct RESPParser {
     mutating func append(_ bytes: consuming ByteBuffer) {
         if buffer.readableBytes == 0 {
             buffer = bytes
+            isJoined = false
         } else if incoming.readableBytes == 0 {
             incoming = bytes
         } else {
@@ -60,12 +63,20 @@ struct RESPParser {
         if buffer.readableBytes == 0 {
             swap(&buffer, &incoming)
             incoming = ByteBuffer()
+            isJoined = false
         } else {
             // At least a few bytes, as the line of a length comes before the length is known.
             let missing = max(neededBytes - buffer.readableBytes, 24)
-            if var piece = incoming.readSlice(length: min(missing, incoming.readableBytes)) {
-                buffer.writeBuffer(&piece)
+            guard var piece = incoming.readSlice(length: min(missing, incoming.readableBytes)) else { return false }
+            if !isJoined {
+                // Replies are slices of the old memory, which therefore can't grow: appending would copy all of it.
+                var joined = ByteBuffer()
+                joined.reserveCapacity(buffer.readableBytes + piece.readableBytes)
+                joined.writeImmutableBuffer(buffer)
+                buffer = joined
+                isJoined = true
             }
+            buffer.writeBuffer(&piece)
         }
         return true
     }

@@ -4,30 +4,35 @@ import Foundation
 final class ClusterServers: Sendable {
     let nodes: [ServerProcess]
     private let directory: URL
+    private let certificates: TestCertificates?
 
     /// Starts a cluster, gives it to `body`, and ends it whatever happens.
     ///
-    /// - Parameter isJoined: whether the nodes form a cluster; otherwise none has any slot.
+    /// - Parameters:
+    ///   - isJoined: whether the nodes form a cluster; otherwise none has any slot.
+    ///   - certificates: for nodes that speak nothing but TLS.
     static func run<Result>(
-        nodes count: Int = 6, isJoined: Bool = true, _ body: (ClusterServers) async throws -> Result
+        nodes count: Int = 6, isJoined: Bool = true, certificates: TestCertificates? = nil,
+        _ body: (ClusterServers) async throws -> Result
     ) async throws -> Result {
-        let cluster = try ClusterServers(count)
+        let cluster = try ClusterServers(count, certificates)
         defer { cluster.remove() }
         try await cluster.start()
         if isJoined { try await cluster.join() }
         return try await body(cluster)
     }
 
-    private init(_ count: Int) throws {
+    private init(_ count: Int, _ certificates: TestCertificates?) throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: "cloakroom-cluster-\(UUID().uuidString)")
         self.directory = directory
+        self.certificates = certificates
         nodes = try ServerProcess.freePorts(count).enumerated().map { number, port in
             try ServerProcess(
                 port: port, directory: directory.appending(path: "node-\(number)"),
                 settings: [
                     "save \"\"", "cluster-enabled yes", "cluster-config-file nodes.conf", "cluster-node-timeout 1000",
                     "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
-                ])
+                ], certificates: certificates)
         }
     }
 
@@ -39,7 +44,10 @@ final class ClusterServers: Sendable {
     private func join() async throws {
         let addresses = nodes.map { "127.0.0.1:\($0.port)" }
         let output = try ServerProcess.cli(
-            ["--cluster", "create"] + addresses + ["--cluster-replicas", nodes.count >= 6 ? "1" : "0", "--cluster-yes"])
+            ["--cluster", "create"] + addresses + [
+                "--cluster-replicas", nodes.count >= 6 ? "1" : "0", "--cluster-yes",
+            ],
+            certificates: certificates)
         try await eventually("the cluster is whole: \(output.suffix(300))") { try isWhole() }
         // A replica that was never in step can't take over.
         try await eventually("the replicas are in step") {
@@ -61,7 +69,10 @@ final class ClusterServers: Sendable {
     }
 
     /// The URL for a client.
-    var url: String { "redis+cluster://\(nodes.map { "127.0.0.1:\($0.port)" }.joined(separator: ","))" }
+    var url: String {
+        let scheme = certificates == nil ? "redis+cluster" : "rediss+cluster"
+        return "\(scheme)://\(nodes.map { "127.0.0.1:\($0.port)" }.joined(separator: ","))"
+    }
 
     /// The nodes that run and are primaries.
     func primaries() throws -> [ServerProcess] {

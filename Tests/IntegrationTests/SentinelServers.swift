@@ -12,6 +12,8 @@ final class SentinelServers: Sendable {
         var isAppendOnly = false
         /// How many replicas must be there for a write.
         var minimumReplicas: Int?
+        /// For servers and sentinels that speak nothing but TLS.
+        var certificates: TestCertificates?
     }
 
     /// What the sentinels call the primary.
@@ -50,7 +52,8 @@ final class SentinelServers: Sendable {
         servers = try (0..<3).map { number in
             try ServerProcess(
                 port: ports[number], directory: directory.appending(path: "server-\(number)"),
-                settings: common + (number > 0 ? ["replicaof 127.0.0.1 \(ports[0])"] : []), password: options.password)
+                settings: common + (number > 0 ? ["replicaof 127.0.0.1 \(ports[0])"] : []), password: options.password,
+                certificates: options.certificates)
         }
         let name = Self.primaryName
         var watch = [
@@ -64,7 +67,8 @@ final class SentinelServers: Sendable {
         sentinels = try (0..<3).map { number in
             try ServerProcess(
                 port: ports[3 + number], directory: directory.appending(path: "sentinel-\(number)"),
-                settings: watch, password: options.sentinelPassword, isSentinel: true)
+                settings: watch, password: options.sentinelPassword, isSentinel: true,
+                certificates: options.certificates)
         }
     }
 
@@ -99,7 +103,8 @@ final class SentinelServers: Sendable {
     /// The URL for a client that says this password to the servers.
     func url(password: String?, name: String = SentinelServers.primaryName) -> String {
         let hosts = sentinels.map { "127.0.0.1:\($0.port)" }.joined(separator: ",")
-        return "redis+sentinel://\(password.map { ":\($0)@" } ?? "")\(hosts)/\(name)/0"
+        let scheme = options.certificates == nil ? "redis+sentinel" : "rediss+sentinel"
+        return "\(scheme)://\(password.map { ":\($0)@" } ?? "")\(hosts)/\(name)/0"
     }
 
     /// The server that the sentinels call the primary.

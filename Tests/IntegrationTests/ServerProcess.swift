@@ -7,6 +7,7 @@ final class ServerProcess: Sendable {
     let directory: URL
     private let password: String?
     private let isSentinel: Bool
+    private let certificates: TestCertificates?
     private let process = Mutex<Process?>(nil)
 
     /// Writes the settings; nothing is started.
@@ -14,13 +15,20 @@ final class ServerProcess: Sendable {
     /// - Parameters:
     ///   - directory: of its own, made here.
     ///   - password: what `redis-cli` has to say to this server.
-    init(port: Int, directory: URL, settings: [String], password: String? = nil, isSentinel: Bool = false) throws {
+    ///   - certificates: for a server that speaks nothing but TLS, to its like as well.
+    init(
+        port: Int, directory: URL, settings: [String], password: String? = nil, isSentinel: Bool = false,
+        certificates: TestCertificates? = nil
+    ) throws {
         self.port = port
         self.directory = directory
         self.password = password
         self.isSentinel = isSentinel
+        self.certificates = certificates
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        let lines = ["bind 127.0.0.1", "port \(port)", "dir \(directory.path)"] + settings
+        let lines =
+            ["bind 127.0.0.1", "dir \(directory.path)"] + (certificates?.settings(port: port) ?? ["port \(port)"])
+            + settings
         try (lines.joined(separator: "\n") + "\n").write(to: settingsFile, atomically: true, encoding: .utf8)
     }
 
@@ -80,15 +88,17 @@ final class ServerProcess: Sendable {
     /// What `redis-cli` prints.
     @discardableResult
     func cli(_ arguments: String...) throws -> String {
-        try Self.cli(["-p", "\(port)", "--raw"] + arguments, password: password)
+        try Self.cli(["-p", "\(port)", "--raw"] + arguments, password: password, certificates: certificates)
     }
 
     /// What `redis-cli` prints.
     @discardableResult
-    static func cli(_ arguments: [String], password: String? = nil) throws -> String {
+    static func cli(
+        _ arguments: [String], password: String? = nil, certificates: TestCertificates? = nil
+    ) throws -> String {
         let process = Process()
         process.executableURL = RedisServer.find("redis-cli")
-        process.arguments = arguments
+        process.arguments = (certificates.map { ["--tls", "--cacert", $0.path("ca.crt")] } ?? []) + arguments
         var environment = ProcessInfo.processInfo.environment
         environment["REDISCLI_AUTH"] = password
         process.environment = environment

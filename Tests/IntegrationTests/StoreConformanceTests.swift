@@ -60,6 +60,29 @@ extension Integration {
             }
         }
 
+        @Test("behind Sentinel and in a Cluster, all over TLS", arguments: [false, true])
+        func encryptedTopologies(isCluster: Bool) async throws {
+            try await TestCertificates.run { certificates in
+                let caFile = certificates.path("ca.crt")
+                if isCluster {
+                    try await ClusterServers.run(certificates: certificates) { servers in
+                        try await ConformanceRun.conform(url: servers.url) { $0.tls.caFile = caFile }
+                    }
+                } else {
+                    var options = SentinelServers.Options()
+                    options.certificates = certificates
+                    options.password = "server-password"
+                    options.sentinelPassword = "sentinel-password"
+                    try await SentinelServers.run(options) { servers in
+                        try await ConformanceRun.conform(url: servers.url) {
+                            $0.tls.caFile = caFile
+                            $0.sentinelPassword = "sentinel-password"
+                        }
+                    }
+                }
+            }
+        }
+
         @Test("hybrid: memory to Redis")
         func memoryToRedis() async throws {
             try await RedisServer.run { server in

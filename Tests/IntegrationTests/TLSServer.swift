@@ -33,6 +33,8 @@ final class TestCertificates: Sendable {
         let server = "extendedKeyUsage=serverAuth"
         try sign("server", "subjectAltName=IP:127.0.0.1,DNS:localhost\n\(server)")
         try sign("named", "subjectAltName=DNS:redis.example.com\n\(server)")
+        // Nodes of a cluster are each other's clients too, and ask for a certificate there.
+        try sign("node", "subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth")
         try sign("client", "extendedKeyUsage=clientAuth")
         try sign("foreign-client", "extendedKeyUsage=clientAuth", by: "other-ca")
         try sign(
@@ -81,6 +83,14 @@ final class TestCertificates: Sendable {
     }
 
     private func remove() { try? FileManager.default.removeItem(at: directory) }
+
+    /// The lines of a server's file of settings that let it speak nothing but TLS.
+    func settings(port: Int) -> [String] {
+        [
+            "port 0", "tls-port \(port)", "tls-cert-file \(path("node.crt"))", "tls-key-file \(path("node.key"))",
+            "tls-ca-cert-file \(path("ca.crt"))", "tls-auth-clients no", "tls-replication yes", "tls-cluster yes",
+        ]
+    }
 
     /// What the client needs to trust servers whose certificates the first authority has signed.
     func options(certificate: String? = nil, serverName: String? = nil) -> RedisTLSOptions {

@@ -1,6 +1,7 @@
 import Cloakroom
 import CloakroomRedis
 import Foundation
+import TestSupport
 import Testing
 
 /// A server of another version or make than the one in the `PATH`.
@@ -66,6 +67,27 @@ extension Integration {
             try await RedisServer.$program.withValue(server.program) {
                 try await ClusterServers.run { servers in
                     try await ConformanceRun.conform(url: servers.url) { $0.keyring = try SessionKeyring(Self.key) }
+                }
+            }
+        }
+
+        @Test(
+            "where a server lacks what a create wants, a script does it, and the log says so once",
+            arguments: OtherServer.all)
+        func createWithoutTransaction(server: OtherServer) async throws {
+            try await RedisServer.$program.withValue(server.program) {
+                try await RedisServer.run { redis in
+                    let log = RecordingLog()
+                    try await withStores(on: redis, logger: log.logger) { stores in
+                        for _ in 0..<3 {
+                            let id = try await stores[0].createSession(tokens: .sample(), userInfo: .jane)
+                            #expect(try redis.cli("EXISTS", "session:\(id.secret)") == "1")
+                        }
+                        let listed = try await stores[0].sessions(ofUser: "248289761001").count
+                        #expect(listed == 3)
+                    }
+                    let lines = log.lines.filter { $0.contains("a script does it") }
+                    #expect(lines.count == (server.isOld ? 1 : 0), "\(log.lines)")
                 }
             }
         }

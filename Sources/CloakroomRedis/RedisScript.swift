@@ -175,6 +175,17 @@ extension RedisScript {
         return current
         """)
 
+    /// Ends a session if its record is still what was read. `KEYS[1]` the session's key; `ARGV[1]` the record. Answers 1
+    /// when it was ended, 0 when it is gone, 2 when it has changed.
+    static let endIfUnchanged = RedisScript(
+        """
+        local current = redis.call('GET', KEYS[1])
+        if not current then return 0 end
+        if current ~= ARGV[1] then return 2 end
+        redis.call('UNLINK', KEYS[1])
+        return 1
+        """)
+
     /// Lets a session live on for a while, but not a tombstone.
     ///
     /// `KEYS[1]` the session's key; `ARGV[1]` the milliseconds; `ARGV[2]` the tombstone. Answers 1, or 0 when there is no

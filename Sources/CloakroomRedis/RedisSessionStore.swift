@@ -16,8 +16,8 @@ public import struct Foundation.Date
 ///
 /// ``run()`` keeps the connections and must run for as long as the store is used.
 public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Service {
-    /// How often a refresh tries again when others change the same session at the same time.
-    private static let refreshAttempts = 64
+    /// How often a change tries again when others change the same session at the same time.
+    private static let changeAttempts = 128
 
     let calls: RedisCalls
     let keys: KeySchema
@@ -27,11 +27,12 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     let index: SessionIndex
     let nearCache: NearCache?
     private let touches = RecentTouches()
+    private let updates = AttributeUpdates()
     private let transaction: CreateTransaction
 
     /// Makes a store; nothing is connected before ``run()``.
     public init(configuration: RedisStoreConfiguration, policy: SessionPolicy = SessionPolicy(), logger: Logger) {
-        let keys = KeySchema(sessionPrefix: configuration.keyPrefix)
+        let keys = KeySchema(sessionPrefix: configuration.keyPrefix, defaultIssuer: policy.defaultIssuer)
         let nearCache = configuration.nearCache.map { NearCache($0, keys: keys) }
         var reading = RedisClientConfiguration(configuration)
         reading.invalidationObserver = nearCache
@@ -49,7 +50,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         self.policy = policy
         self.codec = RecordCodec(
             keyring: configuration.keyring, seals: configuration.seals,
-            compressionThreshold: configuration.compressionThreshold)
+            compressionThreshold: configuration.compressionThreshold, acceptsPlain: configuration.acceptsPlain)
         self.records = SessionRecords(
             calls: calls, keys: keys, policy: policy, codec: codec,
             sealingCodec: RecordCodec(
@@ -82,10 +83,10 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
 
     // MARK: Sessions
 
-    public func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID {
+    public func createSession(_ new: NewSession) async throws -> SessionID {
         let id = SessionID()
         let now = Date()
-        let session = Session(beginningAt: now, policy: policy, tokens: tokens, userInfo: userInfo)
+        let session = try Session(beginningAt: now, policy: policy, new)
         try await add(session, for: id, at: now)
         return id
     }
@@ -120,6 +121,35 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         try await refresh(id, tokens: tokens) { _ in true }.session
     }
 
+    public func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
+        defer { nearCache?.drop(id) }
+        for _ in 0..<Self.changeAttempts {
+            // Not from the near cache, and compared once more as it is ended.
+            guard let found = try await records.read(id) else { return .absent }
+            guard found.session.tokens == tokens else { return .changed(found.session) }
+            switch try await records.end(found) {
+            case .replaced:
+                try await forget([(found.name, found.session)])
+                return .ended
+            case .gone: return .absent
+            case .changed: continue
+            }
+        }
+        throw Self.busy
+    }
+
+    @discardableResult
+    public func updateSession(
+        _ id: SessionID, _ change: @escaping @Sendable (inout SessionAttributes) throws -> Void
+    ) async throws -> Session? {
+        try await updates.perform(id, change) { [self] apply in
+            try await self.change(id) { session in
+                let attributes = apply(session.attributes)
+                return attributes == session.attributes ? nil : try session.updated(with: attributes)
+            }.session
+        }
+    }
+
     public func ping() async throws {
         _ = try await calls.read(.ping)
     }
@@ -129,6 +159,8 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     public func insertSession(_ session: Session, for id: SessionID) async throws -> Bool {
         let now = Date()
         guard !session.isExpired(at: now) else { return false }
+        var session = session
+        session.issuer = session.issuer ?? policy.defaultIssuer
         let name = codec.name(for: id)
         let others = codec.names(for: id).filter { $0 != name }
         if !others.isEmpty {
@@ -238,7 +270,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
             try await storeInCluster(.set(key, .bytes(record), milliseconds: life), name, session, id: id, at: now)
             return
         }
-        let limit = session.userInfo.subject == nil ? 0 : policy.maximumPerUser ?? 0
+        let limit = session.user == nil ? 0 : policy.maximumPerUser ?? 0
         if limit == 0 {
             let isStored = try await transaction.run(
                 calls, set: .set(key, .bytes(record), milliseconds: life), indexes: index.indexes(of: session),
@@ -282,8 +314,8 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     ) async throws -> [RecordName] {
         let commands = index.entering(name, session, at: now, isNew: isNew) + summary(name, session, at: now)
         if !commands.isEmpty { _ = try await calls.writeDurably(commands) }
-        guard let limit = policy.maximumPerUser, let subject = session.userInfo.subject else { return [] }
-        let userIndex = keys.userIndex(subject)
+        guard let limit = policy.maximumPerUser, let user = session.user else { return [] }
+        let userIndex = keys.userIndex(user)
         let names = try await index.names(in: userIndex, limit: Self.listLimit)
         guard names.count > limit else { return [] }
         let ended = Array(try await liveNames(names, in: userIndex).dropLast(limit))
@@ -298,31 +330,49 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         return [ScriptedCommand(.set(keys.summary(name), .bytes(record), milliseconds: life))]
     }
 
-    /// Replaces a session's tokens, over and over until no one else changes it in between.
+    /// Replaces a session's tokens.
     ///
     /// - Parameter isWanted: looks at the session as it is; `false` leaves it so.
     /// - Returns: the session as it stands, and whether it was refreshed.
     func refresh(
         _ id: SessionID, tokens: TokenSet, if isWanted: (Session) -> Bool
     ) async throws -> (session: Session?, isRefreshed: Bool) {
+        let (session, isChanged) = try await change(id) {
+            isWanted($0) ? $0.refreshed(with: tokens, at: Date()) : nil
+        }
+        return (session, isChanged)
+    }
+
+    /// Changes a session, over and over until no one else changes it in between.
+    ///
+    /// - Parameter body: what to make of the session as it is; `nil` leaves it so.
+    /// - Returns: the session as it stands, and whether it was changed.
+    private func change(
+        _ id: SessionID, _ body: (Session) throws -> Session?
+    ) async throws -> (session: Session?, isChanged: Bool) {
         defer { nearCache?.drop(id) }
-        for _ in 0..<Self.refreshAttempts {
+        for attempt in 0..<Self.changeAttempts {
             // No use of the session: only the user's own requests keep it beyond the idle limit.
             guard let found = try await records.read(id) else { return (nil, false) }
-            guard isWanted(found.session) else { return (found.session, false) }
+            guard let changed = try body(found.session) else { return (found.session, false) }
             let now = Date()
-            let refreshed = found.session.refreshed(with: tokens, at: now)
-            let outcome = try await records.replace(found, of: id, with: refreshed, at: now, index: index) { name in
+            let outcome = try await records.replace(found, of: id, with: changed, at: now, index: index) { name in
                 // The summary of a session that becomes a sealed one is new.
-                summary(name, refreshed, at: now)
+                summary(name, changed, at: now)
             }
             switch outcome {
-            case .replaced: return (refreshed, true)
+            case .replaced: return (changed, true)
             case .gone: return (nil, false)
-            case .changed: continue
+            case .changed: break
             }
+            // Others are at it all the time: give them way, each for another while.
+            if attempt >= 4 { try await Task.sleep(for: .microseconds(Int.random(in: 0...(500 * min(attempt, 40))))) }
         }
-        throw SessionStoreError(.unavailable, reason: "the session was changed by others all the time")
+        throw Self.busy
+    }
+
+    private static var busy: SessionStoreError {
+        SessionStoreError(.unavailable, reason: "the session was changed by others all the time")
     }
 
     /// Takes ended sessions out of the indexes. They are ended already, so a failure harms nothing: readers remove what is

@@ -48,6 +48,9 @@ public struct RedisStoreConfiguration: Sendable {
     public var keyring: SessionKeyring?
     /// Whether new records are sealed. Off: the keyring only opens, for the first half of a rolling deploy.
     public var seals = true
+    /// Whether plain records are read where sealed ones are written. `false` once all sessions are sealed: who can write
+    /// to Redis can then plant none.
+    public var acceptsPlain = true
     /// The size in bytes from which records are compressed; `nil` for never.
     public var compressionThreshold: Int?
     /// How many replicas must have a create, refresh or delete before it counts as done; 0 for none.

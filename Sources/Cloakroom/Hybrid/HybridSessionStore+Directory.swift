@@ -5,16 +5,16 @@ import struct Foundation.Date
 /// Whatever ends sessions here ends the secondary's first, then the primary's; ``copyUp(_:)`` says why. When the secondary
 /// fails the primary's are ended all the same, and the call throws: what the secondary kept could come back.
 extension HybridSessionStore: SessionDirectory {
-    public func sessions(ofUser subject: String) async throws -> [SessionSummary] {
+    public func sessions(ofUser user: UserIdentity) async throws -> [SessionSummary] {
         Self.union(
-            try await primary.sessions(ofUser: subject),
-            try await askSecondary { try await $0.sessions(ofUser: subject) }, atMost: policy.maximumPerUser)
+            try await primary.sessions(ofUser: user),
+            try await askSecondary { try await $0.sessions(ofUser: user) }, atMost: policy.maximumPerUser)
     }
 
-    public func sessions(ofProviderSession sid: String) async throws -> [SessionSummary] {
+    public func sessions(ofProviderSession session: ProviderSession) async throws -> [SessionSummary] {
         Self.union(
-            try await primary.sessions(ofProviderSession: sid),
-            try await askSecondary { try await $0.sessions(ofProviderSession: sid) })
+            try await primary.sessions(ofProviderSession: session),
+            try await askSecondary { try await $0.sessions(ofProviderSession: session) })
     }
 
     /// The primary's pages come first, then what the secondary has beyond them.
@@ -26,7 +26,7 @@ extension HybridSessionStore: SessionDirectory {
                 sessions: page.sessions, next: SessionPage.Cursor(page.next.map { "p:\($0.text)" } ?? "s:"))
         }
         let page = try await askSecondary { try await $0.sessions(after: inner, limit: limit) }
-        let known = try await handlesInPrimary(of: Set(page.sessions.compactMap(\.subject)))
+        let known = try await handlesInPrimary(of: Set(page.sessions.compactMap(\.user)))
         return SessionPage(
             sessions: page.sessions.filter { !known.contains($0.handle) },
             next: page.next.map { SessionPage.Cursor("s:\($0.text)") })
@@ -37,24 +37,24 @@ extension HybridSessionStore: SessionDirectory {
         max(try await primary.sessionCount(), try await askSecondary { try await $0.sessionCount() })
     }
 
-    public func sessionCount(ofUser subject: String) async throws -> Int {
-        try await sessions(ofUser: subject).count
+    public func sessionCount(ofUser user: UserIdentity) async throws -> Int {
+        try await sessions(ofUser: user).count
     }
 
-    public func deleteSession(_ handle: SessionHandle, ofUser subject: String?) async throws -> Bool {
-        let (former, latter) = try await endInBoth { try await $0.deleteSession(handle, ofUser: subject) }
+    public func deleteSession(_ handle: SessionHandle, ofUser user: UserIdentity?) async throws -> Bool {
+        let (former, latter) = try await endInBoth { try await $0.deleteSession(handle, ofUser: user) }
         return former || latter
     }
 
-    public func deleteSessions(ofUser subject: String, except kept: SessionID?) async throws -> Int {
-        let count = try? await sessions(ofUser: subject).count { $0.handle != kept?.handle }
-        let (former, latter) = try await endInBoth { try await $0.deleteSessions(ofUser: subject, except: kept) }
+    public func deleteSessions(ofUser user: UserIdentity, except kept: SessionID?) async throws -> Int {
+        let count = try? await sessions(ofUser: user).count { $0.handle != kept?.handle }
+        let (former, latter) = try await endInBoth { try await $0.deleteSessions(ofUser: user, except: kept) }
         return max(count ?? 0, former, latter)
     }
 
-    public func deleteSessions(ofProviderSession sid: String) async throws -> Int {
-        let count = try? await sessions(ofProviderSession: sid).count
-        let (former, latter) = try await endInBoth { try await $0.deleteSessions(ofProviderSession: sid) }
+    public func deleteSessions(ofProviderSession session: ProviderSession) async throws -> Int {
+        let count = try? await sessions(ofProviderSession: session).count
+        let (former, latter) = try await endInBoth { try await $0.deleteSessions(ofProviderSession: session) }
         return max(count ?? 0, former, latter)
     }
 
@@ -77,11 +77,11 @@ extension HybridSessionStore: SessionDirectory {
     }
 
     /// What the primary has of these users.
-    private func handlesInPrimary(of subjects: Set<String>) async throws -> Set<SessionHandle> {
+    private func handlesInPrimary(of users: Set<UserIdentity>) async throws -> Set<SessionHandle> {
         let primary = primary
         return try await withThrowingTaskGroup(of: [SessionSummary].self) { group in
-            for subject in subjects {
-                group.addTask { try await primary.sessions(ofUser: subject) }
+            for user in users {
+                group.addTask { try await primary.sessions(ofUser: user) }
             }
             return try await group.reduce(into: []) { handles, sessions in handles.formUnion(sessions.map(\.handle)) }
         }

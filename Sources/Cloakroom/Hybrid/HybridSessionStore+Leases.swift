@@ -1,3 +1,5 @@
+extension HybridSessionStore: FullSessionStore {}
+
 extension HybridSessionStore: RefreshLeaseStore {
     public func acquireRefreshLease(for id: SessionID, lifetime: Duration) async throws -> RefreshLeaseAnswer {
         guard !unconfirmed.contains(id) else { return .ended }

@@ -17,7 +17,7 @@ import struct Foundation.Date
 /// must outlive it: whoever made them runs them.
 public final class HybridSessionStore: SessionStore, Service {
     /// What both stores must be able to do.
-    public typealias Part = SessionTransfer & SessionDirectory & OneTimeRecordStore & RefreshLeaseStore
+    public typealias Part = FullSessionStore
 
     let primary: any Part
     let policy: SessionPolicy
@@ -54,8 +54,8 @@ public final class HybridSessionStore: SessionStore, Service {
         }
     }
 
-    public func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID {
-        let id = try await primary.createSession(tokens: tokens, userInfo: userInfo)
+    public func createSession(_ new: NewSession) async throws -> SessionID {
+        let id = try await primary.createSession(new)
         await tellSecondary(id) { secondary in
             // As the primary has it, times included.
             guard let session = try await self.primary.session(for: id) else { return }
@@ -70,8 +70,34 @@ public final class HybridSessionStore: SessionStore, Service {
         return try await copyUp(id)
     }
 
+    /// Ends a session in both stores. Where there is none, nothing is written, so that invented IDs leave nothing behind.
+    ///
+    /// - Throws: ``SessionStoreError`` when the primary could not confirm it; when the secondary can't be asked about a
+    ///   session that the primary does not have, as then nobody can tell whether there is one.
     public func deleteSession(_ id: SessionID) async throws {
-        try await deleteSession(id, tombstoneUntil: await tombstoneEnd(for: id))
+        guard let end = try await end(of: id) else { return }
+        try await deleteSession(id, tombstoneUntil: end)
+    }
+
+    public func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
+        guard !unconfirmed.contains(id), let session = try await session(for: id) else { return .absent }
+        let outcome = try await primary.deleteSession(id, ifTokensAre: tokens)
+        // The tombstone keeps the secondary's copy from coming back.
+        if outcome == .ended { try await deleteSession(id, tombstoneUntil: session.expiresAt) }
+        return outcome
+    }
+
+    /// See ``SessionStore/updateSession(_:_:)``. The primary decides; the secondary gets what came of it, and may be behind
+    /// for a moment when several replicas update a session at once.
+    public func updateSession(
+        _ id: SessionID, _ change: @escaping @Sendable (inout SessionAttributes) throws -> Void
+    ) async throws -> Session? {
+        guard !unconfirmed.contains(id) else { return nil }
+        var session = try await primary.updateSession(id, change)
+        if session == nil, try await copyUp(id) != nil { session = try await primary.updateSession(id, change) }
+        guard let session else { return nil }
+        await tellSecondary(id) { _ = try await $0.updateSession(id) { $0 = session.attributes } }
+        return session
     }
 
     public func refreshSession(_ id: SessionID, tokens: TokenSet) async throws -> Session? {
@@ -134,11 +160,17 @@ public final class HybridSessionStore: SessionStore, Service {
         }
     }
 
-    /// When a session can no longer be found in either store: its own end if one of them says so.
-    private func tombstoneEnd(for id: SessionID) async -> Date {
-        if let session = try? await primary.session(for: id) { return session.expiresAt }
-        if let session = try? await secondary.session(for: id) { return session.expiresAt }
-        return Date().addingTimeInterval(policy.absoluteLifetime / .seconds(1))
+    /// When a session can no longer be found in either store: its own end if one of them has it, `nil` if none does.
+    ///
+    /// A primary that fails is no reason not to end it: then the policy bounds how long the session can still live.
+    private func end(of id: SessionID) async throws -> Date? {
+        do {
+            if let session = try await primary.session(for: id) { return session.expiresAt }
+        } catch {
+            if let session = try? await secondary.session(for: id) { return session.expiresAt }
+            return Date().addingTimeInterval(policy.absoluteLifetime / .seconds(1))
+        }
+        return try await askSecondary { try await $0.session(for: id) }?.expiresAt
     }
 
     /// Ends the sessions that the primary did not confirm the end of, if it answers now.

@@ -1,18 +1,19 @@
 import struct Foundation.Date
 
 extension InMemorySessionStore: SessionDirectory {
-    public func sessions(ofUser subject: String) async throws -> [SessionSummary] {
-        summaries(of: users.ids(of: subject)) { $0.session.userInfo.subject == subject }
+    public func sessions(ofUser user: UserIdentity) async throws -> [SessionSummary] {
+        summaries(of: users.ids(of: policy.resolved(user)))
     }
 
-    public func sessions(ofProviderSession sid: String) async throws -> [SessionSummary] {
-        summaries(of: providerSessions.ids(of: sid)) { $0.providerSessionID == sid }
+    public func sessions(ofProviderSession session: ProviderSession) async throws -> [SessionSummary] {
+        summaries(of: providerSessions.ids(of: policy.resolved(session)))
     }
 
     /// A page walks over one shard after the other; the cursor says which shard, and the sequence of the last session.
     public func sessions(after cursor: SessionPage.Cursor?, limit: Int) async throws -> SessionPage {
         let now = now()
-        let limit = max(1, limit)
+        // More than a page of any use, so that no sum with it can overflow.
+        let limit = min(max(1, limit), 100_000)
         var (shard, sequence) = try cursor.map(position) ?? (0, 0)
         var found: [(id: SessionID, entry: SessionShard.Entry)] = []
         while shard < shards.count {
@@ -40,14 +41,16 @@ extension InMemorySessionStore: SessionDirectory {
         return heldSessionCount
     }
 
-    public func sessionCount(ofUser subject: String) async throws -> Int {
+    public func sessionCount(ofUser user: UserIdentity) async throws -> Int {
         let now = now()
-        return users.ids(of: subject).count { shard(of: $0).entry(for: $0, now: now) != nil }
+        return users.ids(of: policy.resolved(user)).count { shard(of: $0).entry(for: $0, now: now) != nil }
     }
 
-    public func deleteSession(_ handle: SessionHandle, ofUser subject: String?) async throws -> Bool {
-        if let subject {
-            guard let id = users.ids(of: subject).first(where: { $0.handle == handle }) else { return false }
+    public func deleteSession(_ handle: SessionHandle, ofUser user: UserIdentity?) async throws -> Bool {
+        if let user {
+            guard let id = users.ids(of: policy.resolved(user)).first(where: { $0.handle == handle }) else {
+                return false
+            }
             return end([id]) > 0
         }
         for shard in shards {
@@ -58,14 +61,12 @@ extension InMemorySessionStore: SessionDirectory {
         return false
     }
 
-    public func deleteSessions(ofUser subject: String, except kept: SessionID?) async throws -> Int {
-        end(users.ids(of: subject).filter { $0 != kept })
+    public func deleteSessions(ofUser user: UserIdentity, except kept: SessionID?) async throws -> Int {
+        end(users.ids(of: policy.resolved(user)).filter { $0 != kept })
     }
 
-    public func deleteSessions(ofProviderSession sid: String) async throws -> Int {
-        let now = now()
-        return end(
-            providerSessions.ids(of: sid).filter { shard(of: $0).entry(for: $0, now: now)?.providerSessionID == sid })
+    public func deleteSessions(ofProviderSession session: ProviderSession) async throws -> Int {
+        end(providerSessions.ids(of: policy.resolved(session)))
     }
 
     public func deleteAllSessions() async throws -> Int {
@@ -86,21 +87,16 @@ extension InMemorySessionStore: SessionDirectory {
         return ended.count { $0.wasLive }
     }
 
-    private func summaries(
-        of ids: Set<SessionID>, where isIncluded: (SessionShard.Entry) -> Bool
-    ) -> [SessionSummary] {
+    private func summaries(of ids: Set<SessionID>) -> [SessionSummary] {
         let now = now()
         let entries = ids.compactMap { id in shard(of: id).entry(for: id, now: now).map { (id: id, entry: $0) } }
-        return entries.filter { isIncluded($0.entry) }.sorted { $1.entry.isOlder(than: $0.entry) }
+        return entries.sorted { $1.entry.isOlder(than: $0.entry) }
             .map { summary(of: $0.entry, id: $0.id) }
     }
 
     private func summary(of entry: SessionShard.Entry, id: SessionID) -> SessionSummary {
-        let session = entry.session
-        return SessionSummary(
-            handle: id.handle, subject: session.userInfo.subject, userName: session.userInfo.displayName,
-            providerSessionID: entry.providerSessionID, createdAt: session.createdAt, expiresAt: session.expiresAt,
-            lastSeenAt: policy.idleTimeout == nil ? nil : entry.lastUse)
+        SessionSummary(
+            of: entry.session, handle: id.handle, lastSeenAt: policy.idleTimeout == nil ? nil : entry.lastUse)
     }
 
     private func position(_ cursor: SessionPage.Cursor) throws(SessionStoreError) -> (shard: Int, sequence: UInt64) {

@@ -1,3 +1,5 @@
+extension InMemorySessionStore: FullSessionStore {}
+
 extension InMemorySessionStore: RefreshLeaseStore {
     public func acquireRefreshLease(for id: SessionID, lifetime: Duration) async throws -> RefreshLeaseAnswer {
         guard let token = leases.acquire(id, lifetime: lifetime) else {
@@ -23,7 +25,7 @@ extension InMemorySessionStore: RefreshLeaseStore {
         let now = now()
         var current: Session?
         let merged = lease.session.tokens.replaced(by: tokens)
-        let refreshed = change(lease.id, tokens: tokens, now: now) { session in
+        let refreshed = change(lease.id, now: now) { session in
             current = session
             return session.isSameRefresh(as: lease.session) ? session.refreshed(with: tokens, at: now) : nil
         }

@@ -15,8 +15,8 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
 
     let policy: SessionPolicy
     let shards: [SessionShard]
-    let users = SessionIndex()
-    let providerSessions = SessionIndex()
+    let users = SessionIndex<UserIdentity>()
+    let providerSessions = SessionIndex<ProviderSession>()
     let leases = RefreshLeaseTable()
     let records = InMemoryOneTimeRecords(maximumCount: 10_000)
     let logger: Logger
@@ -73,9 +73,9 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
         }
     }
 
-    public func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID {
+    public func createSession(_ new: NewSession) async throws -> SessionID {
         let now = now()
-        let session = Session(beginningAt: now, policy: policy, tokens: tokens, userInfo: userInfo)
+        let session = try Session(beginningAt: now, policy: policy, new)
         let id = SessionID()
         // It is the newest, and its ID is new, so it is always stored.
         _ = try store(session, for: id, now: now)
@@ -92,7 +92,35 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
 
     public func refreshSession(_ id: SessionID, tokens: TokenSet) async throws -> Session? {
         let now = now()
-        return change(id, tokens: tokens, now: now) { $0.refreshed(with: tokens, at: now) }
+        return change(id, now: now) { $0.refreshed(with: tokens, at: now) }
+    }
+
+    public func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
+        let (ended, other) = shard(of: id).remove(id, now: now()) { $0.tokens == tokens }
+        if let other { return .changed(other) }
+        guard let ended else { return .absent }
+        forget([ended])
+        return ended.wasLive ? .ended : .absent
+    }
+
+    public func updateSession(
+        _ id: SessionID, _ change: @escaping @Sendable (inout SessionAttributes) throws -> Void
+    ) async throws -> Session? {
+        let shard = shard(of: id)
+        while let session = shard.entry(for: id, now: now())?.session {
+            // The caller's code runs without the lock, so it is done again when another was faster.
+            var attributes = session.attributes
+            try change(&attributes)
+            let updated = try session.updated(with: attributes)
+            let stored = shard.change(id, now: now()) { entry -> Session? in
+                guard entry.session.attributes == session.attributes else { return nil }
+                entry.session.attributes = updated.attributes
+                return entry.session
+            }
+            if let stored { return stored }
+            try Task.checkCancellation()
+        }
+        return nil
     }
 
     /// Does nothing: the memory is here.
@@ -124,16 +152,17 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     /// - Returns: whether it was stored; not when it is known already, has a tombstone or is itself beyond the limit.
     func store(_ session: Session, for id: SessionID, now: Date) throws(SessionStoreError) -> Bool {
         try reserve()
-        let providerSessionID = session.providerSessionID
+        var session = session
+        session.issuer = session.issuer ?? policy.defaultIssuer
         let entry = SessionShard.Entry(
-            session: session, lastUse: now, sequence: sequence.add(1, ordering: .relaxed).newValue,
-            providerSessionID: providerSessionID)
+            session: session, lastUse: now, sequence: sequence.add(1, ordering: .relaxed).newValue)
         // Before the session, so that whoever ends it finds the hint to remove.
-        if let providerSessionID { providerSessions.add(id, to: providerSessionID) }
+        let providerSession = session.providerSession
+        if let providerSession { providerSessions.add(id, to: providerSession) }
         let (isStored, ended) = insert(entry, for: id, now: now)
         if !isStored {
             count.subtract(1, ordering: .relaxed)
-            if let providerSessionID { removeHint(id, of: providerSessionID, from: providerSessions) }
+            if let providerSession { removeHint(id, of: providerSession, from: providerSessions) }
         }
         forget(ended)
         return isStored
@@ -141,24 +170,16 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
 
     /// Changes the tokens of a live session by `body`, and wakes who waits for that.
     ///
-    /// - Parameter tokens: the new tokens, whose provider session is found before any lock is taken.
     /// - Returns: what `body` made of it; `nil` when it is not live, or `body` left it as it is.
-    func change(
-        _ id: SessionID, tokens: TokenSet, now: Date, _ body: (Session) -> Session?
-    ) -> Session? {
-        let newer = tokens.idToken == nil ? nil : Session.providerSessionID(of: tokens)
-        if let newer { providerSessions.add(id, to: newer) }
-        let changed = shard(of: id).change(id, now: now) { entry -> (session: Session?, former: String?) in
-            let former = entry.providerSessionID
-            guard let session = body(entry.session) else { return (nil, former) }
+    func change(_ id: SessionID, now: Date, _ body: (Session) -> Session?) -> Session? {
+        let changed = shard(of: id).change(id, now: now) { entry -> Session? in
+            guard let session = body(entry.session) else { return nil }
             entry.session = session
-            if tokens.idToken != nil { entry.providerSessionID = newer }
-            return (session, former)
+            return session
         }
-        if let newer, changed?.former != newer || changed?.session == nil { refreshHint(id, of: newer) }
-        if let former = changed?.former, former != newer { refreshHint(id, of: former) }
-        if changed?.session != nil { leases.sessionChanged(id) }
-        return changed?.session
+        guard let changed, let changed else { return nil }
+        leases.sessionChanged(id)
+        return changed
     }
 
     /// Tidies up after sessions that are gone.
@@ -166,8 +187,8 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
         guard !ended.isEmpty else { return }
         count.subtract(ended.count, ordering: .relaxed)
         for session in ended {
-            if let subject = session.subject { removeHint(session.id, of: subject, from: users) }
-            if let sid = session.providerSessionID { removeHint(session.id, of: sid, from: providerSessions) }
+            if let user = session.user { removeHint(session.id, of: user, from: users) }
+            if let other = session.providerSession { removeHint(session.id, of: other, from: providerSessions) }
             leases.sessionChanged(session.id)
         }
     }
@@ -185,12 +206,12 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
         _ entry: SessionShard.Entry, for id: SessionID, now: Date
     ) -> (isStored: Bool, ended: [SessionShard.Ended]) {
         let shard = shard(of: id)
-        guard let subject = entry.session.userInfo.subject else {
+        guard let user = entry.session.user else {
             var ended: [SessionShard.Ended] = []
             return (shard.insert(entry, for: id, now: now, ended: &ended), ended)
         }
         // While the user's sessions are locked no other login of theirs comes between counting and storing.
-        return users.withIDs(of: subject) { ids in
+        return users.withIDs(of: user) { ids in
             var ended: [SessionShard.Ended] = []
             guard !shard.knows(id, now: now), makeRoom(for: entry, in: &ids, now: now, ended: &ended),
                 shard.insert(entry, for: id, now: now, ended: &ended)
@@ -220,21 +241,9 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     }
 
     /// Removes a hint, unless there is such a session again.
-    private func removeHint(_ id: SessionID, of name: String, from index: SessionIndex) {
+    private func removeHint<Name>(_ id: SessionID, of name: Name, from index: SessionIndex<Name>) {
         index.withIDs(of: name) { ids in
             if !shard(of: id).holds(id) { ids.remove(id) }
-        }
-    }
-
-    /// Lets a hint be there if, and only if, the session says the same.
-    private func refreshHint(_ id: SessionID, of sid: String) {
-        let now = now()
-        providerSessions.withIDs(of: sid) { ids in
-            if shard(of: id).entry(for: id, now: now)?.providerSessionID == sid {
-                ids.insert(id)
-            } else {
-                ids.remove(id)
-            }
         }
     }
 }
@@ -243,16 +252,5 @@ extension SessionShard.Entry {
     /// Whether it began before another, or, within the same second, was stored before it.
     func isOlder(than other: SessionShard.Entry) -> Bool {
         (session.createdAt, sequence) < (other.session.createdAt, other.sequence)
-    }
-}
-
-extension Session {
-    /// A new session of this policy.
-    package init(beginningAt now: Date, policy: SessionPolicy, tokens: TokenSet, userInfo: UserInfo) {
-        // Cut before the sum, so that the two are a whole lifetime apart.
-        let createdAt = Date(timeIntervalSince1970: now.timeIntervalSince1970.rounded(.down))
-        self.init(
-            tokens: tokens, userInfo: userInfo, createdAt: createdAt,
-            expiresAt: createdAt.addingTimeInterval(Double(policy.absoluteLifetime.components.seconds)))
     }
 }

@@ -14,15 +14,13 @@ final class SessionShard: Sendable {
         var lastUse: Date
         /// Grows from each session that was stored to the next.
         let sequence: UInt64
-        /// ``Session/providerSessionID``, which takes a while to find.
-        var providerSessionID: String?
     }
 
     /// What is left to tidy up after a session that is gone.
     struct Ended: Sendable {
         let id: SessionID
-        let subject: String?
-        let providerSessionID: String?
+        let user: UserIdentity?
+        let providerSession: ProviderSession?
         /// Whether it was live until now.
         let wasLive: Bool
     }
@@ -130,6 +128,18 @@ final class SessionShard: Sendable {
         state.withLock { remove(id, from: &$0, now: now) }
     }
 
+    /// Removes the session if `condition` holds.
+    ///
+    /// - Returns: what was removed, and else the live session for which it does not hold.
+    func remove(_ id: SessionID, now: Date, if condition: (Session) -> Bool) -> (ended: Ended?, other: Session?) {
+        state.withLock { state in
+            if let entry = state.entries[id], isLive(entry, now: now), !condition(entry.session) {
+                return (nil, entry.session)
+            }
+            return (remove(id, from: &state, now: now), nil)
+        }
+    }
+
     /// Removes the session, if there is one, and leaves a tombstone.
     ///
     /// - Returns: what was removed, and whether there was room for the tombstone.
@@ -198,7 +208,7 @@ final class SessionShard: Sendable {
 
     private func ended(_ id: SessionID, _ entry: Entry, now: Date) -> Ended {
         Ended(
-            id: id, subject: entry.session.userInfo.subject, providerSessionID: entry.providerSessionID,
+            id: id, user: entry.session.user, providerSession: entry.session.providerSession,
             wasLive: isLive(entry, now: now))
     }
 

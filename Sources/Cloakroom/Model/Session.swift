@@ -14,6 +14,15 @@ public struct Session: Sendable, Equatable {
     public let expiresAt: Date
     /// When the tokens were last replaced; `nil` when they are still those of the login.
     public internal(set) var refreshedAt: Date?
+    /// The identity provider, as it was verified at the login; `nil` when nobody knows.
+    public package(set) var issuer: String?
+    /// The session at the identity provider in which this one began (`sid`), as it was verified at the login; `nil` if the
+    /// provider names none. New tokens do not change it.
+    public let providerSessionID: String?
+    /// The browser that it began in, as the server saw it.
+    public let client: SessionClient?
+    /// The app's own data. Change it by ``SessionStore/updateSession(_:_:)``.
+    public package(set) var attributes: SessionAttributes
     /// Members of the stored record that Cloakroom does not know. They survive a refresh untouched.
     public internal(set) var otherFields: JSONObject
 
@@ -27,8 +36,16 @@ public struct Session: Sendable, Equatable {
         createdAt: Date,
         expiresAt: Date,
         refreshedAt: Date? = nil,
+        issuer: String? = nil,
+        providerSessionID: String? = nil,
+        client: SessionClient? = nil,
+        attributes: SessionAttributes = SessionAttributes(),
         otherFields: JSONObject = [:]
     ) {
+        self.issuer = issuer
+        self.providerSessionID = providerSessionID
+        self.client = client
+        self.attributes = attributes
         self.tokens = tokens
         self.userInfo = userInfo
         self.createdAt = createdAt.wholeSeconds
@@ -50,20 +67,34 @@ public struct Session: Sendable, Equatable {
         return (refreshedAt ?? createdAt).addingTimeInterval(Double(seconds))
     }
 
-    /// The session at the identity provider in which this one began (`sid` of the ID token), if the provider names it.
-    public var providerSessionID: String? { Self.providerSessionID(of: tokens) }
+    /// The user; `nil` if the provider named none.
+    public var user: UserIdentity? {
+        userInfo.subject.map { UserIdentity(issuer: issuer, subject: $0) }
+    }
 
-    static func providerSessionID(of tokens: TokenSet) -> String? {
-        guard let sid = tokens.idToken.flatMap(unverifiedJWTClaims)?["sid"]?.string, (1...255).contains(sid.utf8.count)
-        else { return nil }
-        return sid
+    /// The session at the identity provider; `nil` if the provider named none.
+    public var providerSession: ProviderSession? {
+        providerSessionID.map { ProviderSession(issuer: issuer, sid: $0) }
+    }
+
+    /// The value of one of the app's attributes; see ``SessionAttributes``.
+    public subscript<Key: SessionAttributeKey>(_ key: Key.Type) -> Key.Value? { attributes[key] }
+
+    /// The same session with other attributes.
+    ///
+    /// - Throws: ``SessionAttributesError`` when they are not fit to be stored.
+    public func updated(with attributes: SessionAttributes) throws(SessionAttributesError) -> Session {
+        try attributes.check()
+        var copy = self
+        copy.attributes = attributes
+        return copy
     }
 
     /// The same session with new tokens.
     ///
     /// A token or lifetime that `tokens` lacks keeps its old value: a provider that does not rotate refresh tokens sends
-    /// none (RFC 6749 §6), and many send no new ID token (OpenID Connect Core §12.2). Who the user is, when the session
-    /// began and when it ends stay as they are.
+    /// none (RFC 6749 §6), and many send no new ID token (OpenID Connect Core §12.2). Who the user is, the provider and its
+    /// session, when this one began and when it ends stay as they are.
     public func refreshed(with tokens: TokenSet, at now: Date) -> Session {
         var copy = self
         copy.tokens = self.tokens.replaced(by: tokens)

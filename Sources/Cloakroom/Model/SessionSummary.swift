@@ -10,8 +10,12 @@ public struct SessionSummary: Sendable, Equatable {
     public let subject: String?
     /// The user's name for people: the login name, or else the full name or the e-mail address.
     public let userName: String?
+    /// The identity provider, if known.
+    public let issuer: String?
     /// The session at the identity provider that it began in (`sid`), if known.
     public let providerSessionID: String?
+    /// The browser that it began in, if known.
+    public let client: SessionClient?
     /// When it began.
     public let createdAt: Date
     /// When it ends whatever happens.
@@ -22,9 +26,11 @@ public struct SessionSummary: Sendable, Equatable {
 
     /// Makes a summary.
     public init(
-        handle: SessionHandle, subject: String?, userName: String?, providerSessionID: String?, createdAt: Date,
-        expiresAt: Date, lastSeenAt: Date?
+        handle: SessionHandle, subject: String?, userName: String?, issuer: String? = nil,
+        providerSessionID: String?, client: SessionClient? = nil, createdAt: Date, expiresAt: Date, lastSeenAt: Date?
     ) {
+        self.issuer = issuer
+        self.client = client
         self.handle = handle
         self.subject = subject
         self.userName = userName
@@ -35,10 +41,13 @@ public struct SessionSummary: Sendable, Equatable {
     }
 
     /// The summary of a session.
-    package init(of session: Session, handle: SessionHandle, lastSeenAt: Date?) {
+    ///
+    /// - Parameter lastSeenAt: when it was last used, if uses are noted.
+    public init(of session: Session, handle: SessionHandle, lastSeenAt: Date?) {
         self.init(
             handle: handle, subject: session.userInfo.subject, userName: session.userInfo.displayName,
-            providerSessionID: session.providerSessionID, createdAt: session.createdAt, expiresAt: session.expiresAt,
+            issuer: session.issuer, providerSessionID: session.providerSessionID, client: session.client,
+            createdAt: session.createdAt, expiresAt: session.expiresAt,
             lastSeenAt: lastSeenAt)
     }
 }
@@ -49,6 +58,24 @@ extension SessionSummary: CustomStringConvertible, CustomDebugStringConvertible,
     }
     public var debugDescription: String { description }
     public var customMirror: Mirror { Mirror(self, children: ["handle": handle.description]) }
+}
+
+extension SessionSummary {
+    /// The user; `nil` if the provider named none.
+    public var user: UserIdentity? { subject.map { UserIdentity(issuer: issuer, subject: $0) } }
+
+    /// The session at the identity provider; `nil` if the provider named none.
+    public var providerSession: ProviderSession? {
+        providerSessionID.map { ProviderSession(issuer: issuer, sid: $0) }
+    }
+
+    /// The same with another time of last use, and an issuer where it names none.
+    package func with(lastSeenAt: Date?, issuer: String? = nil) -> SessionSummary {
+        SessionSummary(
+            handle: handle, subject: subject, userName: userName, issuer: self.issuer ?? issuer,
+            providerSessionID: providerSessionID, client: client, createdAt: createdAt, expiresAt: expiresAt,
+            lastSeenAt: lastSeenAt)
+    }
 }
 
 /// A part of a list of sessions.

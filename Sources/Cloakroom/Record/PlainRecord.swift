@@ -1,8 +1,8 @@
 import struct Foundation.Date
 
 /// Why stored bytes are no session. Names the member, never its content.
-package struct SessionRecordError: Error, Sendable, Equatable, CustomStringConvertible {
-    package let description: String
+public struct SessionRecordError: Error, Sendable, Equatable, CustomStringConvertible {
+    public let description: String
 
     package init(_ description: String) { self.description = description }
 }
@@ -14,7 +14,9 @@ package struct SessionRecordError: Error, Sendable, Equatable, CustomStringConve
 ///  "user_info": {"sub", "email", "name", "preferred_username", "given_name", "family_name", …},
 ///  "created_at": "2024-01-15T10:30:00", "expires_at": "2024-01-15T18:30:00"}
 /// ```
-/// `refreshed_at` is an addition of ours. All five members of `tokens` are always written, `null` where there is no
+/// Additions of ours, all optional, are `refreshed_at`, `issuer`, `sid`, `client` (`{"user_agent", "address"}`) and
+/// `attributes` (one JSON value for each name). One of them that is of another type than ours is none of ours: it is kept
+/// as it is, like what Cloakroom does not know. All five members of `tokens` are always written, `null` where there is no
 /// value; what Cloakroom does not know is kept and written back.
 package enum PlainRecord {
     /// The largest record that is read or written, in bytes.
@@ -25,6 +27,17 @@ package enum PlainRecord {
 
     // Other members can't stand in for these: a reader would take the later of the two.
     private static let ownMembers: Set<String> = ["tokens", "user_info", "created_at", "expires_at", "refreshed_at"]
+
+    /// Whether the session has a member of its own of this name to write.
+    private static func writes(_ name: String, of session: Session) -> Bool {
+        switch name {
+        case "issuer": session.issuer != nil
+        case "sid": session.providerSessionID != nil
+        case "client": session.client != nil
+        case "attributes": !session.attributes.isEmpty
+        default: ownMembers.contains(name)
+        }
+    }
     private static let ownTokenMembers: Set<String> = [
         "access_token", "refresh_token", "id_token", "expires_in", "refresh_expires_in",
     ]
@@ -39,14 +52,22 @@ package enum PlainRecord {
         writeTime("created_at", session.createdAt, to: &out)
         writeTime("expires_at", session.expiresAt, to: &out)
         if let refreshedAt = session.refreshedAt { writeTime("refreshed_at", refreshedAt, to: &out) }
-        for member in session.otherFields.members where !ownMembers.contains(member.name) {
-            out.append(UInt8(ascii: ","))
-            JSONValue.write(member.name, to: &out)
-            out.append(UInt8(ascii: ":"))
-            member.value.write(to: &out)
+        if let issuer = session.issuer { writeMember("issuer", .string(issuer), to: &out) }
+        if let sid = session.providerSessionID { writeMember("sid", .string(sid), to: &out) }
+        if let client = session.client { writeMember("client", .object(client.object), to: &out) }
+        if !session.attributes.isEmpty { writeMember("attributes", .object(session.attributes.values), to: &out) }
+        for member in session.otherFields.members where !writes(member.name, of: session) {
+            writeMember(member.name, member.value, to: &out)
         }
         out.append(UInt8(ascii: "}"))
         return out
+    }
+
+    private static func writeMember(_ name: String, _ value: JSONValue, to out: inout [UInt8]) {
+        out.append(UInt8(ascii: ","))
+        JSONValue.write(name, to: &out)
+        out.append(UInt8(ascii: ":"))
+        value.write(to: &out)
     }
 
     package static func decode(_ raw: UnsafeRawBufferPointer) throws(SessionRecordError) -> Session {
@@ -73,14 +94,27 @@ package enum PlainRecord {
         var createdAt: Date?
         var expiresAt: Date?
         var refreshedAt: Date?
+        var issuer: String?
+        var sid: String?
+        var client: SessionClient?
+        var attributes = SessionAttributes()
         var others: [JSONObject.Member] = []
         for member in fields.members {
+            switch (member.name, member.value) {
+            case ("issuer", .string(let text)) where (1...2048).contains(text.utf8.count): issuer = text
+            case ("sid", .string(let text)) where (1...255).contains(text.utf8.count): sid = text
+            case ("client", .object(let object)) where SessionClient.isOurs(object): client = SessionClient(object)
+            case ("attributes", .object(let object)): attributes = SessionAttributes(object)
+            default: break
+            }
             switch member.name {
             case "tokens": tokens = try self.tokens(from: member.value)
             case "user_info": userInfo = try UserInfo(claims: object(member))
             case "created_at": createdAt = try time(member)
             case "expires_at": expiresAt = try time(member)
             case "refreshed_at": refreshedAt = member.value == .null ? nil : try time(member)
+            case "issuer" where issuer != nil, "sid" where sid != nil, "client" where client != nil: break
+            case "attributes" where !attributes.isEmpty: break
             default: others.append(member)
             }
         }
@@ -88,8 +122,10 @@ package enum PlainRecord {
         guard let userInfo else { throw SessionRecordError("user_info is missing") }
         guard let createdAt else { throw SessionRecordError("created_at is missing") }
         guard let expiresAt else { throw SessionRecordError("expires_at is missing") }
+        let provider = ProviderNames(issuer: issuer, sid: sid, idToken: tokens.idToken)
         return Session(
             tokens: tokens, userInfo: userInfo, createdAt: createdAt, expiresAt: expiresAt, refreshedAt: refreshedAt,
+            issuer: provider.issuer, providerSessionID: provider.sid, client: client, attributes: attributes,
             otherFields: JSONObject(distinct: others))
     }
 

@@ -1,9 +1,9 @@
-package import struct Foundation.Date
+public import struct Foundation.Date
 
 /// Turns sessions into what a store keeps, in whichever form the settings say, and reads every form there is.
-package struct RecordCodec: Sendable {
+public struct RecordCodec: Sendable {
     /// What was found in a session's place.
-    package enum Content: Sendable, Equatable {
+    public enum Content: Sendable, Equatable {
         case session(Session)
         /// It was ended, and must not be taken over from elsewhere.
         case tombstone
@@ -11,28 +11,38 @@ package struct RecordCodec: Sendable {
 
     private let keyring: SessionKeyring?
     /// Whether new records are sealed; without it a keyring only opens.
-    package let seals: Bool
+    public let seals: Bool
     private let compressionThreshold: Int?
+    private let acceptsPlain: Bool
 
+    /// Makes a codec.
+    ///
     /// - Parameters:
     ///   - keyring: what opens sealed records.
     ///   - seals: whether to write sealed records; needs a keyring.
     ///   - compressionThreshold: the size in bytes from which records are gzipped; `nil` for never.
-    package init(keyring: SessionKeyring? = nil, seals: Bool = true, compressionThreshold: Int? = nil) {
+    ///   - acceptsPlain: whether plain records are read where sealed ones are written. `false` once all sessions are
+    ///     sealed: then who can write to the store can't plant a session in it.
+    public init(
+        keyring: SessionKeyring? = nil, seals: Bool = true, compressionThreshold: Int? = nil,
+        acceptsPlain: Bool = true
+    ) {
         self.keyring = keyring
         self.seals = keyring != nil && seals
+        self.acceptsPlain = acceptsPlain || keyring == nil || !seals
         self.compressionThreshold = compressionThreshold
     }
 
     /// Whether there may be sealed records that it can open.
-    package var opensSealed: Bool { keyring != nil }
+    public var opensSealed: Bool { keyring != nil }
 
     /// What a new record of this session is called.
-    package func name(for id: SessionID) -> RecordName { seals ? .sealed(id) : .plain(id) }
+    public func name(for id: SessionID) -> RecordName { seals ? .sealed(id) : .plain(id) }
 
     /// The names under which a record of this session may be, the likelier first.
-    package func names(for id: SessionID) -> [RecordName] {
+    public func names(for id: SessionID) -> [RecordName] {
         guard opensSealed else { return [.plain(id)] }
+        guard acceptsPlain else { return [.sealed(id)] }
         return seals ? [.sealed(id), .plain(id)] : [.plain(id), .sealed(id)]
     }
 
@@ -42,7 +52,7 @@ package struct RecordCodec: Sendable {
     ///   - id: the session's ID, whose secret becomes part of the key.
     ///   - key: the key in the store, which is bound in: a record that was moved to another key is refused.
     /// - Throws: ``SessionStoreError/Code/tooLarge``
-    package func encode(_ session: Session, id: SessionID, key: String) throws(SessionStoreError) -> [UInt8] {
+    public func encode(_ session: Session, id: SessionID, key: String) throws(SessionStoreError) -> [UInt8] {
         var record = PlainRecord.encode(session)
         guard record.count <= PlainRecord.maximumSize else {
             throw SessionStoreError(
@@ -60,11 +70,21 @@ package struct RecordCodec: Sendable {
     }
 
     /// Reads a record of any form.
-    package func decode(
+    ///
+    /// - Throws: ``SessionRecordError`` when it is none, or not this session's, or of a form that is not accepted.
+    public func decode(_ bytes: [UInt8], id: SessionID, key: String) throws(SessionRecordError) -> Content {
+        try bytes.withUnsafeBytesOfRecord { (raw) throws(SessionRecordError) in try decode(raw, id: id, key: key) }
+    }
+
+    /// Reads a record of any form.
+    ///
+    /// - Throws: ``SessionRecordError`` when it is none, or not this session's, or of a form that is not accepted.
+    public func decode(
         _ raw: UnsafeRawBufferPointer, id: SessionID, key: String
     ) throws(SessionRecordError) -> Content {
         guard raw.first == SealedRecord.magic else {
             if Self.isTombstone(raw) { return .tombstone }
+            guard acceptsPlain else { throw SessionRecordError("plain, and only sealed sessions are accepted") }
             // Whoever can write to the store could else put a session of their own in a sealed one's place.
             guard Self.isPlainKey(key, of: id) else { throw SessionRecordError("not sealed, in a sealed one's place") }
             return .session(try Self.session(from: raw))
@@ -78,7 +98,7 @@ package struct RecordCodec: Sendable {
     }
 
     /// The largest record of any form, in bytes.
-    package static let maximumSize = PlainRecord.maximumSize + SealedRecord.overhead
+    public static let maximumSize = PlainRecord.maximumSize + SealedRecord.overhead
 
     /// The session of a plain record, which may be compressed.
     private static func session(from raw: UnsafeRawBufferPointer) throws(SessionRecordError) -> Session {
@@ -97,7 +117,7 @@ package struct RecordCodec: Sendable {
     }
 
     /// The record that stands for an ended session. The same in all forms, as it holds nothing.
-    package static let tombstone: [UInt8] = Array(#"{"ended":true}"#.utf8)
+    public static let tombstone: [UInt8] = Array(#"{"ended":true}"#.utf8)
 
     // MARK: Summaries
 
@@ -105,14 +125,25 @@ package struct RecordCodec: Sendable {
     ///
     /// - Parameter name: the record's name, which is bound in.
     /// - Returns: nothing without a keyring, as then there is no sealed record to keep it beside.
-    package func encodeSummary(_ session: Session, name: RecordName) -> [UInt8] {
+    public func encodeSummary(_ session: Session, name: RecordName) -> [UInt8] {
         guard let keyring else { return [] }
         let plain = SummaryRecord.encode(session)
         return (try? SealedRecord.seal(plain, as: .summary, with: keyring, place: name.text) { $0.summaryKey }) ?? []
     }
 
     /// Reads what ``encodeSummary(_:name:)`` wrote.
-    package func decodeSummary(
+    public func decodeSummary(
+        _ bytes: [UInt8], name: RecordName, lastSeenAt: Date?
+    ) throws(SessionRecordError) -> SessionSummary {
+        try bytes.withUnsafeBytesOfRecord { (raw) throws(SessionRecordError) in
+            try decodeSummary(raw, name: name, lastSeenAt: lastSeenAt)
+        }
+    }
+
+    /// Reads what ``encodeSummary(_:name:)`` wrote.
+    ///
+    /// - Throws: ``SessionRecordError`` when it is none, or another record's.
+    public func decodeSummary(
         _ raw: UnsafeRawBufferPointer, name: RecordName, lastSeenAt: Date?
     ) throws(SessionRecordError) -> SessionSummary {
         guard raw.count <= Self.maximumSize else { throw SessionRecordError("larger than \(Self.maximumSize) bytes") }
@@ -124,5 +155,13 @@ package struct RecordCodec: Sendable {
             }
         }
         return try summary.get()
+    }
+}
+
+extension [UInt8] {
+    fileprivate func withUnsafeBytesOfRecord<Value>(
+        _ body: (UnsafeRawBufferPointer) throws(SessionRecordError) -> Value
+    ) throws(SessionRecordError) -> Value {
+        try withUnsafeBufferPointer { (buffer) throws(SessionRecordError) in try body(UnsafeRawBufferPointer(buffer)) }
     }
 }

@@ -5,15 +5,19 @@ import Crypto
 /// - plain: the session's ID itself, as other programs know it;
 /// - sealed: `sha256:` and the base64url of the SHA-256 of the ID. No ID holds a colon, so no cookie can name such a record
 ///   directly.
-package struct RecordName: Sendable, Hashable {
+public struct RecordName: Sendable, Hashable {
     private static let sealedPrefix = "sha256:"
 
-    package let text: String
-    package let isSealed: Bool
+    /// The name itself. That of a plain record is a secret.
+    public let text: String
+    /// Whether it is the name of a sealed record.
+    public let isSealed: Bool
 
-    package static func plain(_ id: SessionID) -> RecordName { RecordName(unchecked: id.secret, isSealed: false) }
+    /// The name of a session's plain record.
+    public static func plain(_ id: SessionID) -> RecordName { RecordName(unchecked: id.secret, isSealed: false) }
 
-    package static func sealed(_ id: SessionID) -> RecordName {
+    /// The name of a session's sealed record.
+    public static func sealed(_ id: SessionID) -> RecordName {
         let hash = id.digest.withUnsafeBytes { Base64URL.encode($0) }
         return RecordName(unchecked: sealedPrefix + hash, isSealed: true)
     }
@@ -24,7 +28,7 @@ package struct RecordName: Sendable, Hashable {
     }
 
     /// Reads a name that was stored.
-    package init?(_ text: String) {
+    public init?(_ text: String) {
         if text.hasPrefix(Self.sealedPrefix) {
             guard Base64URL.decode(text.dropFirst(Self.sealedPrefix.count))?.count == SHA256.byteCount else {
                 return nil
@@ -37,10 +41,10 @@ package struct RecordName: Sendable, Hashable {
     }
 
     /// The session's ID, which a sealed record's name does not tell.
-    package var id: SessionID? { isSealed ? nil : SessionID(text) }
+    public var id: SessionID? { isSealed ? nil : SessionID(text) }
 
     /// What may be shown of the session; the same whichever form its record has.
-    package var handle: SessionHandle {
+    public var handle: SessionHandle {
         if let id { return id.handle }
         let digest = Base64URL.decode(text.dropFirst(Self.sealedPrefix.count)) ?? []
         return SessionHandle(digest: digest)
@@ -49,7 +53,7 @@ package struct RecordName: Sendable, Hashable {
 
 extension RecordName: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
     /// The handle: a plain name is a secret.
-    package var description: String { "RecordName(handle: \(handle))" }
-    package var debugDescription: String { description }
-    package var customMirror: Mirror { Mirror(self, children: ["handle": handle.description]) }
+    public var description: String { "RecordName(handle: \(handle))" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: ["handle": handle.description]) }
 }

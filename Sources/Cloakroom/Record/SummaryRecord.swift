@@ -3,9 +3,9 @@ import struct Foundation.Date
 /// What lists need of a session, as it is stored beside a sealed one.
 ///
 /// ```json
-/// {"v": 1, "sub", "name", "sid", "created_at", "expires_at"}
+/// {"v": 1, "sub", "name", "iss", "sid", "client", "created_at", "expires_at"}
 /// ```
-/// The first three of these may be missing or `null`; members that are not known here are left alone.
+/// All but `v` and the times may be missing or `null`; members that are not known here are left alone.
 enum SummaryRecord {
     private static let version = 1
 
@@ -13,7 +13,9 @@ enum SummaryRecord {
         var object: JSONObject = ["v": .number(String(version))]
         object["sub"] = session.userInfo.subject.map { .string($0) }
         object["name"] = session.userInfo.displayName.map { .string($0) }
+        object["iss"] = session.issuer.map { .string($0) }
         object["sid"] = session.providerSessionID.map { .string($0) }
+        if let client = session.client { object["client"] = .object(client.object) }
         object["created_at"] = .string(Timestamp.format(session.createdAt))
         object["expires_at"] = .string(Timestamp.format(session.expiresAt))
         return JSONValue.object(object).serialized
@@ -38,7 +40,8 @@ enum SummaryRecord {
         }
         return SessionSummary(
             handle: handle, subject: object["sub"]?.string, userName: object["name"]?.string,
-            providerSessionID: object["sid"]?.string, createdAt: createdAt, expiresAt: expiresAt,
+            issuer: object["iss"]?.string, providerSessionID: object["sid"]?.string,
+            client: object["client"]?.object.map { SessionClient($0) }, createdAt: createdAt, expiresAt: expiresAt,
             lastSeenAt: lastSeenAt)
     }
 }

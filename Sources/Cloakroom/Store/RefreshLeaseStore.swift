@@ -41,16 +41,18 @@ public struct RefreshLease: Sendable {
     public let id: SessionID
     /// The session as it was read under the lease: its refresh token is the one to use.
     public let session: Session
-    /// What proves the holder; random, and so unlike that of any other lease.
-    package let token: String
-    /// What the store remembers of the record that was read; ``completeRefresh(_:tokens:)`` compares it.
-    package let record: [UInt8]
+    /// What proves the holder: random, and so unlike that of any other lease. A secret of the store.
+    public let token: String
 
-    package init(id: SessionID, session: Session, token: String, record: [UInt8] = []) {
+    /// Makes a lease. Stores do this; an app gets its leases from one.
+    ///
+    /// - Parameters:
+    ///   - session: as it was read after the lease was taken.
+    ///   - token: at least 128 random bits.
+    public init(id: SessionID, session: Session, token: String) {
         self.id = id
         self.session = session
         self.token = token
-        self.record = record
     }
 }
 

@@ -4,28 +4,61 @@ import NIOCore
 
 import struct Foundation.Date
 
+extension RedisSessionStore: FullSessionStore {}
+
 extension RedisSessionStore: SessionDirectory {
     /// How many sessions one look at an index takes in.
     static let listLimit = 10_000
 
     // MARK: Lists
 
-    public func sessions(ofUser subject: String) async throws -> [SessionSummary] {
-        try await sessions(in: keys.userIndex(subject))
+    public func sessions(ofUser user: UserIdentity) async throws -> [SessionSummary] {
+        try await sessions(in: .user(policy.resolved(user)))
     }
 
-    public func sessions(ofProviderSession sid: String) async throws -> [SessionSummary] {
-        try await sessions(in: keys.providerSessionIndex(sid))
+    public func sessions(ofProviderSession session: ProviderSession) async throws -> [SessionSummary] {
+        try await sessions(in: .providerSession(policy.resolved(session)))
     }
 
-    private func sessions(in index: String) async throws -> [SessionSummary] {
-        let names = try await self.index.names(in: index, limit: Self.listLimit)
-        let looks = try await look(at: names)
+    /// What an index is about. What it holds are hints: a session of another issuer that an earlier release has entered is
+    /// passed over.
+    private enum Subject {
+        case user(UserIdentity)
+        case providerSession(ProviderSession)
+
+        func includes(_ summary: SessionSummary) -> Bool {
+            switch self {
+            case .user(let user): summary.user == user
+            case .providerSession(let session): summary.providerSession == session
+            }
+        }
+    }
+
+    private func key(of subject: Subject) -> String {
+        switch subject {
+        case .user(let user): keys.userIndex(user)
+        case .providerSession(let session): keys.providerSessionIndex(session)
+        }
+    }
+
+    private func sessions(in subject: Subject) async throws -> [SessionSummary] {
+        let index = key(of: subject)
+        let looks = try await look(at: self.index.names(in: index, limit: Self.listLimit))
         await self.index.heal(index, gone: looks.filter { $0.state == .gone }.map(\.name))
         // A record that was moved is in the index under two names for a moment.
         var handles: Set<SessionHandle> = []
-        return looks.reversed().compactMap(\.summary).filter { handles.insert($0.handle).inserted }
+        return looks.reversed().compactMap(\.summary)
+            .filter { subject.includes($0) && handles.insert($0.handle).inserted }
             .sorted { $0.createdAt > $1.createdAt }
+    }
+
+    /// The names in an index whose sessions are what it is about, or can't be read, the oldest first; those that are gone
+    /// are taken out of it.
+    private func names(in subject: Subject, limit: Int) async throws -> [RecordName] {
+        let index = key(of: subject)
+        let looks = try await look(at: self.index.names(in: index, limit: limit))
+        await self.index.heal(index, gone: looks.filter { $0.state == .gone }.map(\.name))
+        return looks.filter { $0.state == .unreadable || $0.summary.map(subject.includes) == true }.map(\.name)
     }
 
     public func sessions(after cursor: SessionPage.Cursor?, limit: Int) async throws -> SessionPage {
@@ -58,9 +91,8 @@ extension RedisSessionStore: SessionDirectory {
         return seen.count
     }
 
-    public func sessionCount(ofUser subject: String) async throws -> Int {
-        let userIndex = keys.userIndex(subject)
-        return try await liveNames(index.names(in: userIndex, limit: Self.listLimit), in: userIndex).count
+    public func sessionCount(ofUser user: UserIdentity) async throws -> Int {
+        try await sessions(ofUser: user).count
     }
 
     /// The names whose sessions are there, in the same order; the others are taken out of the index.
@@ -78,11 +110,12 @@ extension RedisSessionStore: SessionDirectory {
 
     // MARK: Ending
 
-    public func deleteSession(_ handle: SessionHandle, ofUser subject: String?) async throws -> Bool {
-        if let subject {
-            let userIndex = keys.userIndex(subject)
-            let names = try await index.names(in: userIndex, limit: Self.listLimit).filter { $0.handle == handle }
-            return try await end(names, in: userIndex) > 0
+    public func deleteSession(_ handle: SessionHandle, ofUser user: UserIdentity?) async throws -> Bool {
+        if let user = user.map(policy.resolved) {
+            let index = keys.userIndex(user)
+            let named = try await self.index.names(in: index, limit: Self.listLimit).filter { $0.handle == handle }
+            let names = try await look(at: named).filter { $0.summary.map { $0.user == user } ?? true }.map(\.name)
+            return try await end(names, in: index) > 0
         }
         var walk = try await SessionWalk(nil, client: calls.reader, keys: keys)
         while let names = try await walk.next(count: 1000) {
@@ -92,19 +125,20 @@ extension RedisSessionStore: SessionDirectory {
         return false
     }
 
-    public func deleteSessions(ofUser subject: String, except kept: SessionID?) async throws -> Int {
-        try await deleteSessions(in: keys.userIndex(subject), except: kept)
+    public func deleteSessions(ofUser user: UserIdentity, except kept: SessionID?) async throws -> Int {
+        try await deleteSessions(in: .user(policy.resolved(user)), except: kept)
     }
 
-    public func deleteSessions(ofProviderSession sid: String) async throws -> Int {
-        try await deleteSessions(in: keys.providerSessionIndex(sid), except: nil)
+    public func deleteSessions(ofProviderSession session: ProviderSession) async throws -> Int {
+        try await deleteSessions(in: .providerSession(policy.resolved(session)), except: nil)
     }
 
-    private func deleteSessions(in index: String, except kept: SessionID?) async throws -> Int {
+    private func deleteSessions(in subject: Subject, except kept: SessionID?) async throws -> Int {
         let kept = kept.map { Set(codec.names(for: $0)) } ?? []
+        let index = key(of: subject)
         var ended = 0
         while true {
-            let names = try await self.index.names(in: index, limit: Self.listLimit)
+            let names = try await names(in: subject, limit: Self.listLimit)
             let others = names.filter { !kept.contains($0) }
             ended += try await end(others, in: index)
             if names.count < Self.listLimit || others.isEmpty { return ended }
@@ -198,7 +232,8 @@ extension RedisSessionStore: SessionDirectory {
             let summary = try buffer.withUnsafeReadableBytes { (raw) throws(SessionRecordError) in
                 try codec.decodeSummary(raw, name: name, lastSeenAt: nil)
             }
-            return summary.seen(at: lastSeen(summary.expiresAt, life: life, now: now))
+            return summary.with(
+                lastSeenAt: lastSeen(summary.expiresAt, life: life, now: now), issuer: policy.defaultIssuer)
         } catch {
             records.unreadable.note(name.handle, "its summary: \(error.description)")
             return nil
@@ -212,13 +247,5 @@ extension RedisSessionStore: SessionDirectory {
             expiresAt.timeIntervalSince(now) * 1000 > Double(life) + 1000
         else { return nil }
         return min(now, now.addingTimeInterval(Double(life - idle) / 1000))
-    }
-}
-
-extension SessionSummary {
-    fileprivate func seen(at lastSeenAt: Date?) -> SessionSummary {
-        SessionSummary(
-            handle: handle, subject: subject, userName: userName, providerSessionID: providerSessionID,
-            createdAt: createdAt, expiresAt: expiresAt, lastSeenAt: lastSeenAt)
     }
 }

@@ -14,8 +14,7 @@ struct SessionIndex: Sendable {
 
     /// The indexes that a session belongs in.
     func indexes(of session: Session) -> [String] {
-        [session.userInfo.subject.map(keys.userIndex), session.providerSessionID.map(keys.providerSessionIndex)]
-            .compactMap { $0 }
+        [session.user.map(keys.userIndex), session.providerSession.map(keys.providerSessionIndex)].compactMap { $0 }
     }
 
     /// The commands that enter a session; in a cluster one for each index.

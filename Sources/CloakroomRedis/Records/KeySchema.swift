@@ -8,7 +8,12 @@ struct KeySchema: Sendable {
     let sessionPrefix: String
     private let base: String
 
-    init(sessionPrefix: String) {
+    /// The issuer whose users and sessions are called by their own names alone, as all were before issuers were known: so
+    /// that one release finds what the other has entered.
+    private let defaultIssuer: String?
+
+    init(sessionPrefix: String, defaultIssuer: String? = nil) {
+        self.defaultIssuer = defaultIssuer
         self.sessionPrefix = sessionPrefix
         self.base = sessionPrefix.hasSuffix(":") ? String(sessionPrefix.dropLast()) : sessionPrefix
     }
@@ -26,11 +31,15 @@ struct KeySchema: Sendable {
     /// What matches the keys of all indexes and summaries in `SCAN`.
     var indexPattern: String { Self.escaped(derived("index")) + "*" }
 
-    /// The sessions of a user. The subject's hash, so that any text makes a key of a bounded safe alphabet.
-    func userIndex(_ subject: String) -> String { derived("index") + "user:" + Self.hash(subject) }
+    /// The sessions of a user. A hash, so that any text makes a key of a bounded safe alphabet.
+    func userIndex(_ user: UserIdentity) -> String {
+        derived("index") + "user:" + hash(user.subject, of: user.issuer)
+    }
 
     /// The sessions that began within one at the identity provider.
-    func providerSessionIndex(_ sid: String) -> String { derived("index") + "sid:" + Self.hash(sid) }
+    func providerSessionIndex(_ session: ProviderSession) -> String {
+        derived("index") + "sid:" + hash(session.sid, of: session.issuer)
+    }
 
     /// What lists show of a sealed session.
     func summary(_ name: RecordName) -> String { derived("index") + "summary:" + name.handle.description }
@@ -43,6 +52,12 @@ struct KeySchema: Sendable {
 
     private func derived(_ kind: String) -> String {
         sessionPrefix.hasSuffix(":") ? "\(base)-\(kind):" : "\(kind)-\(base):"
+    }
+
+    /// The hash of a name at a provider. The issuer's length stands before it, so that no two pairs make one text.
+    private func hash(_ name: String, of issuer: String?) -> String {
+        guard let issuer, !issuer.utf8.elementsEqual((defaultIssuer ?? "").utf8) else { return Self.hash(name) }
+        return Self.hash("\(issuer.utf8.count):\(issuer) \(name)")
     }
 
     private static func hash(_ text: String) -> String {

@@ -68,7 +68,9 @@ struct SessionRecords: Sendable {
             let content = try record.withUnsafeReadableBytes { (raw) throws(SessionRecordError) in
                 try codec.decode(raw, id: id, key: key)
             }
-            if case .session(let session) = content { return session }
+            guard case .session(var session) = content else { return nil }
+            session.issuer = session.issuer ?? policy.defaultIssuer
+            return session
         } catch {
             unreadable.note(id.handle, error.description)
         }
@@ -188,6 +190,17 @@ struct SessionRecords: Sendable {
             case .oversized: (name, nil)
             default: nil
             }
+        }
+    }
+
+    /// Ends a session if its record is still what was read.
+    func end(_ found: Found) async throws -> Replacement {
+        let command = RedisScript.endIfUnchanged.command([keys.session(found.name)], [.buffer(found.record)])
+        switch try await calls.writeDurably([command])[0] {
+        case .number(1): return .replaced
+        case .number(0): return .gone
+        case .number(2): return .changed
+        default: throw SessionStoreError(.rejected, reason: "an unexpected reply to a script")
         }
     }
 

@@ -55,8 +55,9 @@ struct RefreshBackoff: Sendable {
 
     /// - Parameter mostSessions: how many sessions are remembered at most.
     init(firstStep: Duration, longestStep: Duration, mostSessions: Int = 10_000) {
-        self.firstStep = firstStep
-        self.longestStep = max(firstStep, longestStep)
+        // Never none at all: that would be a call for each request.
+        self.firstStep = max(firstStep, .milliseconds(10))
+        self.longestStep = max(self.firstStep, longestStep)
         self.mostSessions = mostSessions
     }
 

@@ -23,7 +23,7 @@ extension TokenRefresher {
                 switch try await call({
                     try await self.store.waitForRefresh(of: id, after: session, atMost: left)
                 }) {
-                case .refreshed(let refreshed): return .ready(refreshed)
+                case .refreshed(let refreshed): return outcome(of: refreshed, after: session)
                 case .ended: return .ended
                 case .timedOut: return fallback(session, retryAfter: configuration.firstBackoff)
                 // Its holder gave up or died: this process may try.
@@ -43,6 +43,10 @@ extension TokenRefresher {
                 await release(lease)
                 return outcome
             }
+            guard lease.session.tokens.refreshToken != nil else {
+                await release(lease)
+                return nil
+            }
             switch await renewing(lease, { await self.askProvider(lease.session, id) }) {
             case .none(let time):
                 await release(lease)
@@ -55,9 +59,8 @@ extension TokenRefresher {
                 switch try await save(answer.tokens, under: lease) {
                 case .refreshed(let session):
                     logger.debug("Refreshed a session's tokens", metadata: ["session": "\(id.handle)"])
-                    return answer.hasNewAccessToken
-                        ? .ready(session) : fallback(session, retryAfter: configuration.firstBackoff)
-                case .superseded(let session): return .ready(session)
+                    return outcome(of: session, after: lease.session)
+                case .superseded(let session): return outcome(of: session, after: lease.session)
                 case .ended: return .ended
                 }
             }
@@ -73,8 +76,9 @@ extension TokenRefresher {
         _ lease: RefreshLease, _ body: @escaping @Sendable () async -> Value
     ) async -> Value {
         let lifetime = configuration.leaseLifetime
+        let interval = max(lifetime / 3, .milliseconds(10))
         let renewal = Task { [store] in
-            while (try? await Task.sleep(for: lifetime / 3)) != nil {
+            while (try? await Task.sleep(for: interval)) != nil {
                 guard (try? await store.renewRefreshLease(lease, lifetime: lifetime)) != false else { break }
             }
         }
@@ -84,6 +88,13 @@ extension TokenRefresher {
 
     /// A lease that can't be given back ends by itself.
     private func release(_ lease: RefreshLease) async { try? await store.releaseRefreshLease(lease) }
+
+    /// What a refresh came to. A new access token is taken as good whatever the clocks say; the old one lasts to its end,
+    /// when the provider gave a refresh token alone that can be used.
+    func outcome(of session: Session, after old: Session) -> Outcome {
+        sameBytes(session.tokens.accessToken, old.tokens.accessToken)
+            ? fallback(session, retryAfter: configuration.firstBackoff) : .ready(session)
+    }
 
     /// `nil` when the session is to be refreshed.
     private func outcomeWithoutRefresh(of session: Session, _ id: SessionID) async throws -> Outcome? {

@@ -46,7 +46,7 @@ extension TokenRefresher {
     func saveEarlierTokens(_ id: SessionID) async throws -> Outcome? {
         guard let entry = state.withLock({ $0.unsaved[id.handle] }) else { return nil }
         switch try await saveHeld(entry) {
-        case .refreshed(let session), .superseded(let session): return .ready(session)
+        case .refreshed(let session), .superseded(let session): return outcome(of: session, after: entry.lease.session)
         case .ended: return .ended
         }
     }
@@ -57,6 +57,7 @@ extension TokenRefresher {
         while case let held = state.withLock({ $0.unsaved.all }), let first = held.first {
             if (try? await saveHeld(first)) != nil { continue }
             guard end > .now else {
+                for entry in held { state.withLock { $0.unsaved.remove(entry.lease.id.handle) } }
                 logger.error(
                     "New tokens of sessions were lost, as the store is away", metadata: ["count": "\(held.count)"])
                 return

@@ -43,7 +43,7 @@ extension TokenRefresher {
                 await release(lease)
                 return outcome
             }
-            guard lease.session.tokens.refreshToken != nil else {
+            guard canRefresh(lease.session) else {
                 await release(lease)
                 return nil
             }
@@ -100,10 +100,10 @@ extension TokenRefresher {
     private func outcomeWithoutRefresh(of session: Session, _ id: SessionID) async throws -> Outcome? {
         let need = need(of: session)
         guard need != .none else { return .ready(session) }
-        guard session.tokens.refreshToken == nil else { return nil }
+        guard !canRefresh(session) else { return nil }
         guard need == .overdue else { return .ready(session) }
         return try await end(
-            id, with: session.tokens, because: "its access token ended and there is no refresh token")
+            id, with: session.tokens, because: "its access token ended and this provider can't give another")
     }
 
     /// Ends a session whose tokens are worth nothing, if they are still these: another process may have got new ones

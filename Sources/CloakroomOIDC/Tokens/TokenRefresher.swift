@@ -91,7 +91,7 @@ public final class TokenRefresher: Service {
         case .none:
             return .ready(session)
         case .soon:
-            if session.tokens.refreshToken != nil { _ = begin(id, session) }
+            if canRefresh(session) { _ = begin(id, session) }
             return .ready(session)
         case .now, .overdue:
             switch begin(id, session) {
@@ -121,7 +121,7 @@ public final class TokenRefresher: Service {
         return state.withLock { state in
             if let running = state.flights[handle] { return .flight(running) }
             // A session that can't be refreshed is looked at whatever becomes of the provider, and tokens are kept.
-            if session.tokens.refreshToken != nil, !state.unsaved.contains(handle),
+            if canRefresh(session), !state.unsaved.contains(handle),
                 let time = state.backoff.wait(for: handle, now: .now)
             {
                 return .wait(time)
@@ -195,6 +195,9 @@ public final class TokenRefresher: Service {
     func fallback(_ session: Session, retryAfter time: Duration) -> Outcome {
         need(of: session) == .overdue ? .providerUnavailable(retryAfter: time) : .ready(session)
     }
+
+    /// Whether the session has a refresh token.
+    func canRefresh(_ session: Session) -> Bool { session.tokens.refreshToken != nil }
 
     func need(of session: Session) -> RefreshNeed { RefreshNeed(of: session, at: Date(), configuration) }
 

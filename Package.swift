@@ -156,8 +156,9 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "CloakroomTesting", "TestSupport", crypto,
-                logging, nioCore, nioPosix, subprocess,
+                "Cloakroom", "CloakroomOIDC", "CloakroomRedis", "CloakroomRedisClient", "CloakroomTesting",
+                "TestSupport",
+                crypto, logging, nioCore, nioPosix, subprocess,
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -82,7 +82,7 @@ let package = Package(
         // The relying party.
         .target(
             name: "CloakroomOIDC",
-            dependencies: ["Cloakroom", crypto, cryptoExtras, httpClient, logging, nioCore, nioHTTP1]),
+            dependencies: ["Cloakroom", crypto, cryptoExtras, httpClient, lifecycle, logging, nioCore, nioHTTP1]),
         .target(
             name: "CloakroomHummingbird",
             dependencies: ["Cloakroom", "CloakroomOIDC", crypto, hummingbird, httpTypes, logging, nioCore]),
@@ -156,8 +156,9 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "CloakroomTesting", "TestSupport", crypto,
-                logging, nioCore, nioPosix, subprocess,
+                "Cloakroom", "CloakroomOIDC", "CloakroomRedis", "CloakroomRedisClient", "CloakroomTesting",
+                "TestSupport",
+                crypto, logging, nioCore, nioPosix, subprocess,
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -45,13 +45,13 @@ extension RelyingParty {
         let userInfo = try await userInfo(at: metadata.userInfoEndpoint, tokens: tokens, subject: idToken.subject)
         return LoginResult(
             tokens: tokens.tokenSet, userInfo: try UserClaims.merge(idToken, userInfo: userInfo),
-            providerSessionID: idToken.sessionID)
+            issuer: configuration.issuer, providerSessionID: idToken.sessionID)
     }
 
     /// RFC 9207 §2.4: who answers is compared to the letter, on errors too, so that one provider's answer is never taken
     /// for another's.
     private func checkIssuer(of response: AuthorizationResponse, isRequired: Bool) throws(OIDCError) {
-        guard response.issuer ?? (isRequired ? nil : configuration.issuer) == configuration.issuer else {
+        guard sameBytes(response.issuer ?? (isRequired ? nil : configuration.issuer), configuration.issuer) else {
             throw OIDCError(.invalidCallback, reason: "the answer is not from the configured issuer")
         }
     }

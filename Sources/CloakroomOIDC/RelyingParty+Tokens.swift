@@ -1,40 +1,8 @@
-public import Cloakroom
-import Logging
+import Cloakroom
 
 import struct Foundation.Data
-import struct Foundation.Date
 
 extension RelyingParty {
-    /// Gets new tokens with the refresh token of `session` (RFC 6749 §6, OpenID Connect Core §12).
-    ///
-    /// - Returns: what the provider sent; a token that it did not send anew is `nil` here and stays as it was when the
-    ///   session takes these (see `Session.refreshed(with:at:)`).
-    /// - Throws: ``OIDCError``. Only `invalidGrant` means that the session can't go on; it is also thrown for a session
-    ///   without a refresh token. After `providerUnavailable` the old tokens are the ones to keep.
-    public func refresh(_ session: Session) async throws(OIDCError) -> TokenSet {
-        guard let refreshToken = session.tokens.refreshToken else {
-            throw OIDCError(.invalidGrant, reason: "the session has no refresh token")
-        }
-        let endpoint = try await metadata.current().value.tokenEndpoint
-        let tokens = try await requestTokens(
-            from: endpoint, grant: ["grant_type": "refresh_token", "refresh_token": refreshToken])
-        guard let encoded = tokens.idToken else { return tokens.tokenSet }
-        let token = try SignedToken(encoded)
-        let idToken = try IDToken(token, configuration: configuration, now: Date())
-        try idToken.checkContinues(session)
-        try idToken.checkAccessTokenHash(tokens.accessToken)
-        var result = tokens.tokenSet
-        do {
-            try await checkSignature(of: token)
-        } catch  where error.code == .providerUnavailable {
-            // The old refresh token may be spent by now, so the new one must not be lost because the keys can't be had.
-            // The ID token, which a refresh need not bring, is not kept unverified.
-            logger.info("A refreshed ID token was dropped, as the provider's keys can't be had")
-            result.idToken = nil
-        }
-        return result
-    }
-
     /// Asks the token endpoint for a grant, with the client's credentials (OpenID Connect Core §9).
     func requestTokens(from endpoint: String, grant: Parameters) async throws(OIDCError) -> TokenResponse {
         var form = grant

@@ -11,6 +11,9 @@ import Synchronization
 /// finish it. Discovery and keys are fetched when they are first needed, kept for an hour, and stay in use when the
 /// provider can't be reached. No call takes longer than a few times ``OIDCConfiguration/requestTimeout``.
 public final class RelyingParty: Sendable {
+    /// The provider, as the configuration, its metadata and its ID tokens name it to the byte.
+    public var issuer: String { configuration.issuer }
+
     let configuration: OIDCConfiguration
     let http: ProviderHTTP
     let metadata: CachedFetch<ProviderMetadata>

@@ -36,6 +36,7 @@ import Testing
         #expect(settings.sessionTimeout == .seconds(28_800) && settings.sessionIdleTimeout == nil)
         #expect(settings.oidcScopes == ["openid", "profile", "email"] && settings.oidcProviderName == "Keycloak")
         #expect(settings.oidcClientSecret == nil && settings.oidcClientAuth == nil && settings.oidcDiscoveryURL == nil)
+        #expect(settings.refresh.margin == .seconds(30) && settings.refresh.longestBackoff == .seconds(30))
         #expect(settings.logLevel == .info && settings.logFormat == .text && settings.replicaName == nil)
     }
 
@@ -47,7 +48,7 @@ import Testing
             "REDIS_KEY_PREFIX": "s:", "SESSION_TIMEOUT": "1h30m", "SESSION_IDLE_TIMEOUT": "30m",
             "OIDC_CLIENT_SECRET": "shh", "OIDC_CLIENT_AUTH": "post", "OIDC_SCOPES": "openid,roles  email",
             "OIDC_PROVIDER_NAME": "Our Login", "OIDC_DISCOVERY_URL": "http://keycloak:8080/x", "LOG_LEVEL": "debug",
-            "LOG_FORMAT": "json", "CLOAKROOM_REPLICA_NAME": "r1",
+            "LOG_FORMAT": "json", "CLOAKROOM_REPLICA_NAME": "r1", "REFRESH_MARGIN": "1m", "REFRESH_BACKOFF_MAX": "10s",
         ])
         #expect(settings.host == "0.0.0.0" && settings.port == 9000)
         #expect(settings.effectivePublicURL == "https://app.example.com" && settings.upstreamURL == "http://api:8000")
@@ -57,6 +58,7 @@ import Testing
         #expect(settings.oidcClientSecret == "shh" && settings.oidcClientAuth == .post)
         #expect(settings.oidcScopes == ["openid", "roles", "email"] && settings.oidcProviderName == "Our Login")
         #expect(settings.oidcDiscoveryURL == "http://keycloak:8080/x")
+        #expect(settings.refresh.margin == .seconds(60) && settings.refresh.longestBackoff == .seconds(10))
         #expect(settings.logLevel == .debug && settings.logFormat == .json && settings.replicaName == "r1")
         #expect(!"\(settings)".contains("shh") && !String(reflecting: settings).contains("shh"))
     }
@@ -92,6 +94,8 @@ import Testing
             ("SESSION_TIMEOUT", "0", "1s"), ("SESSION_TIMEOUT", "999999999d", "366d"),
             ("SESSION_IDLE_TIMEOUT", "never", "off"), ("OIDC_ISSUER", "id.example.com", "https://"),
             ("OIDC_CLIENT_AUTH", "jwt", "basic"), ("OIDC_CLIENT_AUTH", "basic", "OIDC_CLIENT_SECRET"),
+            ("REFRESH_MARGIN", "0", "1s to 1h"), ("REFRESH_BACKOFF_MAX", "2h", "1s to 1h"),
+            ("REFRESH_MARGIN", "x", "30s"),
             ("OIDC_SCOPES", "profile", "openid"), ("OIDC_DISCOVERY_URL", "keycloak", "http"),
             ("LOG_LEVEL", "loud", "debug"), ("LOG_FORMAT", "xml", "text or json"),
             ("CLOAKROOM_REPLICA_NAME", "a\r\nb", "visible"),

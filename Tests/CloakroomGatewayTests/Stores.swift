@@ -5,7 +5,7 @@ import Synchronization
 @testable import CloakroomGateway
 
 /// The in-memory store, shared by several gateways, whose connection a test can cut.
-final class SharedStore: OneTimeRecordStore, Service, SessionStore {
+final class SharedStore: OneTimeRecordStore, RefreshLeaseStore, Service {
     private let store: InMemorySessionStore
     private let isDown = Mutex(false)
 
@@ -37,6 +37,31 @@ final class SharedStore: OneTimeRecordStore, Service, SessionStore {
     func refreshSession(_ id: SessionID, tokens: TokenSet) async throws -> Session? {
         try check()
         return try await store.refreshSession(id, tokens: tokens)
+    }
+
+    func acquireRefreshLease(for id: SessionID, lifetime: Duration) async throws -> RefreshLeaseAnswer {
+        try check()
+        return try await store.acquireRefreshLease(for: id, lifetime: lifetime)
+    }
+
+    func renewRefreshLease(_ lease: RefreshLease, lifetime: Duration) async throws -> Bool {
+        try check()
+        return try await store.renewRefreshLease(lease, lifetime: lifetime)
+    }
+
+    func releaseRefreshLease(_ lease: RefreshLease) async throws {
+        try check()
+        try await store.releaseRefreshLease(lease)
+    }
+
+    func completeRefresh(_ lease: RefreshLease, tokens: TokenSet) async throws -> RefreshResult {
+        try check()
+        return try await store.completeRefresh(lease, tokens: tokens)
+    }
+
+    func waitForRefresh(of id: SessionID, after stale: Session, atMost limit: Duration) async throws -> RefreshWait {
+        try check()
+        return try await store.waitForRefresh(of: id, after: stale, atMost: limit)
     }
 
     func ping() async throws { try check() }

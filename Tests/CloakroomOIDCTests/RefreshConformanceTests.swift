@@ -52,21 +52,36 @@ struct RefreshConformanceTests {
         }
     }
 
-    @Test("R23 oidcc-client-test-refresh-token-invalid-issuer: a new ID token of another issuer is refused")
+    @Test("R23 oidcc-client-test-refresh-token-invalid-issuer: with an ID token of another issuer nothing is used")
     func invalidIssuer() async throws {
         try await refresh {
             $0.idToken = { $0.claims["iss"] = "https://evil.example.com" }
         } _: { _, _, refresh in
-            await expectFailure(.invalidIDToken, "issuer") { _ = try await refresh() }
+            await expectFailure(.identityMismatch, "issuer") { _ = try await refresh() }
         }
     }
 
-    @Test("R23 oidcc-client-test-refresh-token-invalid-sub: a new ID token about another subject is refused")
+    @Test("R23 oidcc-client-test-refresh-token-invalid-sub: with an ID token about another subject nothing is used")
     func invalidSubject() async throws {
-        try await refresh {
-            $0.idToken = { $0.claims["sub"] = "mallory" }
-        } _: { _, _, refresh in
-            await expectFailure(.invalidIDToken, "another subject") { _ = try await refresh() }
+        let stranger = try TestKey.otherRSA.get()
+        let changes: [@Sendable (inout TokenDraft) -> Void] = [
+            { $0.claims["sub"] = "mallory" },
+            // Whoever signed it: a token that says so is no reason to go on.
+            {
+                $0.claims["sub"] = "mallory"
+                $0.forge(with: stranger)
+            },
+            {
+                $0.claims["sub"] = "mallory"
+                $0.claims["exp"] = 1
+            },
+        ]
+        for change in changes {
+            try await refresh {
+                $0.idToken = change
+            } _: { _, _, refresh in
+                await expectFailure(.identityMismatch, "another subject") { _ = try await refresh() }
+            }
         }
     }
 
@@ -75,7 +90,12 @@ struct RefreshConformanceTests {
         try await refresh {
             $0.idToken = { $0.claims["nonce"] = "another" }
         } _: { _, _, refresh in
-            await expectFailure(.invalidIDToken, "nonce") { _ = try await refresh() }
+            await expectFailure(.identityMismatch, "nonce") { _ = try await refresh() }
+        }
+        try await refresh {
+            $0.idToken = { $0.claims["aud"] = "another" }
+        } _: { _, _, refresh in
+            await expectFailure(.identityMismatch, "client") { _ = try await refresh() }
         }
         try await TestBench.run {
             $0.idToken = {
@@ -87,7 +107,7 @@ struct RefreshConformanceTests {
             let session = bench.session(of: try await bench.logIn(with: party))
             #expect(try await party.refresh(session).accessToken == "access-1")
             bench.provider.change { $0.idToken = { $0.claims["aud"] = "client" } }
-            await expectFailure(.invalidIDToken, "audience") { _ = try await party.refresh(session) }
+            await expectFailure(.identityMismatch, "audience") { _ = try await party.refresh(session) }
         }
     }
 
@@ -100,21 +120,138 @@ struct RefreshConformanceTests {
             same.tokens.idToken = nil
             let tokens = try await party.refresh(same)
             #expect(tokens.accessToken == "access-1")
-            for user in [UserInfo(subject: "bob"), UserInfo(claims: [:])] {
-                var other = same
-                other.userInfo = user
-                await expectFailure(.invalidIDToken, "another subject") { _ = try await party.refresh(other) }
+            #expect(tokens.idToken != nil)
+            var other = same
+            other.userInfo = UserInfo(subject: "bob")
+            await expectFailure(.identityMismatch, "another subject") { _ = try await party.refresh(other) }
+            // Nothing to compare with: the ID token is of no use.
+            var nobody = same
+            nobody.userInfo = UserInfo(claims: [:])
+            #expect(try await party.refresh(nobody).idToken == nil)
+        }
+    }
+
+    @Test("R22, R7: a rotated refresh token outlives an ID token that can't be verified; that is not kept")
+    func unverifiableIDToken() async throws {
+        let stranger = try TestKey.otherRSA.get()
+        let changes: [@Sendable (inout TokenDraft) -> Void] = [
+            { $0.forge(with: stranger) }, { $0.claims["exp"] = 1 }, { $0.claims["sub"] = .null },
+            { $0.claims["iat"] = "yesterday" }, { $0.header["alg"] = "none" }, { $0.header["crit"] = ["b64"] },
+        ]
+        for change in changes {
+            try await refresh {
+                $0.idToken = change
+                $0.tokens = {
+                    $0["access_token"] = "access-2"
+                    $0["refresh_token"] = "refresh-2"
+                }
+            } _: { _, session, refresh in
+                let tokens = try await refresh()
+                #expect(tokens.accessToken == "access-2" && tokens.refreshToken == "refresh-2")
+                #expect(tokens.idToken == nil)
+                let kept = session.refreshed(with: tokens, at: Date()).tokens.idToken
+                #expect(kept == session.tokens.idToken && kept != nil)
+            }
+        }
+        try await refresh {
+            $0.tokens = {
+                $0["id_token"] = "no.jwt"
+                $0["refresh_token"] = "refresh-2"
+            }
+        } _: { _, _, refresh in
+            let tokens = try await refresh()
+            #expect(tokens.refreshToken == "refresh-2" && tokens.idToken == nil)
+        }
+    }
+
+    @Test("R22: an access token that is not the one the ID token names is not used; the refresh token is kept")
+    func anotherAccessToken() async throws {
+        try await refresh {
+            $0.idToken = { $0.claims["at_hash"] = "AAAAAAAAAAAAAAAAAAAAAA" }
+            $0.tokens = {
+                $0["access_token"] = "access-2"
+                $0["refresh_token"] = "refresh-2"
+            }
+        } _: { bench, session, _ in
+            let answer = try await bench.relyingParty().refreshedTokens(of: session)
+            #expect(answer.tokens.accessToken == "access-1" && !answer.hasNewAccessToken)
+            #expect(answer.tokens.refreshToken == "refresh-2" && answer.tokens.idToken == nil)
+            // What is left of its life, not another whole one.
+            #expect(try (295...300).contains(#require(answer.tokens.expiresIn)))
+        }
+    }
+
+    @Test("R23: identifiers are compared to the byte, not by how they look")
+    func canonicalEquivalents() async throws {
+        let composed = "jos\u{E9}"
+        let decomposed = "jose\u{301}"
+        #expect(composed == decomposed && !sameBytes(composed, decomposed))
+        try await TestBench.run {
+            $0.idToken = { $0.claims["sub"] = .string(composed) }
+            $0.userInfo = { $0["sub"] = .string(composed) }
+        } _: { bench in
+            let party = bench.relyingParty()
+            let session = bench.session(of: try await bench.logIn(with: party))
+            #expect(try await party.refresh(session).idToken != nil)
+            bench.provider.change { $0.idToken = { $0.claims["sub"] = .string(decomposed) } }
+            await expectFailure(.identityMismatch, "subject") { _ = try await party.refresh(session) }
+        }
+        // Audience and authorized party.
+        try await TestBench.run {
+            $0.idToken = { $0.claims["aud"] = .string(composed) }
+        } _: { bench in
+            let party = bench.relyingParty { $0.clientID = composed }
+            let session = bench.session(of: try await bench.logIn(with: party))
+            let other = bench.relyingParty { $0.clientID = decomposed }
+            await expectFailure(.invalidIDToken, "client") { _ = try await bench.logIn(with: other) }
+            bench.provider.change { $0.idToken = { $0.claims["aud"] = .string(decomposed) } }
+            await expectFailure(.identityMismatch, "client") { _ = try await party.refresh(session) }
+            bench.provider.change {
+                $0.idToken = {
+                    $0.claims["aud"] = .string(composed)
+                    $0.claims["azp"] = .string(decomposed)
+                }
+            }
+            await expectFailure(.identityMismatch, "authorized party") { _ = try await party.refresh(session) }
+            await expectFailure(.invalidIDToken, "authorized party") { _ = try await bench.logIn(with: party) }
+        }
+        // UserInfo.
+        try await TestBench.run {
+            $0.idToken = { $0.claims["sub"] = .string(composed) }
+            $0.userInfo = { $0["sub"] = .string(decomposed) }
+        } _: { bench in
+            await expectFailure(.invalidResponse, "another subject") {
+                _ = try await bench.logIn(with: bench.relyingParty())
             }
         }
     }
 
-    @Test("R7: a new ID token with a wrong signature is refused")
-    func wrongSignature() async throws {
-        let stranger = try TestKey.otherRSA.get()
-        try await refresh {
-            $0.idToken = { $0.forge(with: stranger) }
-        } _: { _, _, refresh in
-            await expectFailure(.invalidIDToken, "signature") { _ = try await refresh() }
+    @Test("R7: an issuer that only looks like the configured one is another")
+    func canonicalIssuer() async throws {
+        try await TestBench.run { bench in
+            let composed = bench.provider.issuer + "/\u{E9}"
+            let discoveryURL = bench.provider.issuer + ScriptedProvider.Endpoint.metadata.rawValue
+            let configuration = OIDCConfiguration(
+                issuer: composed, clientID: "client", clientSecret: "s", redirectURI: "https://app.example.com/cb",
+                discoveryURL: discoveryURL)
+            let party = RelyingParty(configuration: configuration, httpClient: bench.client, logger: quietLogger)
+            #expect(sameBytes(party.issuer, composed))
+            let token = try JSONObject.claims(issuer: bench.provider.issuer + "/e\u{301}")
+            let session = Session(
+                tokens: TokenSet(accessToken: "a"), userInfo: UserInfo(subject: "alice"), createdAt: Date(),
+                expiresAt: Date().addingTimeInterval(60))
+            let continuity = LoginContinuity(session: session, configuration: configuration)
+            #expect(throws: OIDCError.self) { try continuity.check(token) }
+            #expect(throws: Never.self) { try continuity.check(JSONObject.claims(issuer: composed)) }
+        }
+    }
+
+    @Test("A login says who vouches for it: the verified issuer and the provider's session")
+    func verifiedIssuer() async throws {
+        try await TestBench.run { bench in
+            let login = try await bench.logIn(with: bench.relyingParty())
+            #expect(login.issuer == bench.provider.issuer)
+            #expect(login.providerSessionID == "provider-session")
         }
     }
 
@@ -212,5 +349,11 @@ struct RefreshConformanceTests {
             }
             await expectFailure(.providerUnavailable) { _ = try await party.refresh(session) }
         }
+    }
+}
+
+extension JSONObject {
+    fileprivate static func claims(issuer: String) throws -> JSONObject {
+        ["iss": .string(issuer), "sub": "alice", "aud": "client"]
     }
 }

@@ -48,6 +48,8 @@ WRONG = [
     ("OIDC_ISSUER", None),
     ("OIDC_ISSUER", "not an address"),
     ("OIDC_CLIENT_ID", None),
+    ("REFRESH_MARGIN", "0"),
+    ("REFRESH_BACKOFF_MAX", "2h"),
     ("LOG_LEVEL", "loud"),
 ]
 

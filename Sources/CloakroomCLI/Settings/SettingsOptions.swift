@@ -35,6 +35,12 @@ struct SettingsOptions: ParsableArguments {
     var oidcProviderName: String?
     @Option(help: ArgumentHelp("Where to fetch the provider's metadata if not below the issuer.", valueName: "url"))
     var oidcDiscoveryURL: String?
+    @Option(help: ArgumentHelp("How long before its end a token is refreshed (default: 30s).", valueName: "time"))
+    var refreshMargin: String?
+    @Option(
+        help: ArgumentHelp(
+            "The longest time between two tries while the provider is down (default: 30s).", valueName: "time"))
+    var refreshBackoffMax: String?
 
     @Option(help: ArgumentHelp("The least to log (default: info).", valueName: "level"))
     var logLevel: String?
@@ -49,7 +55,8 @@ struct SettingsOptions: ParsableArguments {
             "HOST": host, "PORT": port, "PUBLIC_URL": publicURL, "UPSTREAM_URL": upstreamURL,
             "OIDC_ISSUER": oidcIssuer, "OIDC_CLIENT_ID": oidcClientID, "OIDC_CLIENT_AUTH": oidcClientAuth,
             "OIDC_SCOPES": oidcScopes, "OIDC_PROVIDER_NAME": oidcProviderName,
-            "OIDC_DISCOVERY_URL": oidcDiscoveryURL, "LOG_LEVEL": logLevel, "LOG_FORMAT": logFormat,
+            "OIDC_DISCOVERY_URL": oidcDiscoveryURL, "REFRESH_MARGIN": refreshMargin,
+            "REFRESH_BACKOFF_MAX": refreshBackoffMax, "LOG_LEVEL": logLevel, "LOG_FORMAT": logFormat,
             "CLOAKROOM_REPLICA_NAME": cloakroomReplicaName,
         ]
         return [own, redis.flags, sessions.flags].reduce(into: [:]) { all, part in

@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import Cloakroom
 import CloakroomHummingbird
+import CloakroomOIDC
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -41,14 +42,14 @@ struct ProxyRoutes: Sendable {
             return .json(["error": "invalid_path"], status: .badRequest)
         }
         guard let live = try await context.session.current() else { return .unauthenticated }
-        switch try await refresher.fresh(live) {
+        switch try await refresher.freshSession(live.session, for: live.id) {
         case .ended:
             context.session.forget()
             return .unauthenticated
-        case .providerUnavailable:
+        case .providerUnavailable(let retryAfter):
             return .json(
                 ["error": "provider_unavailable"], status: .serviceUnavailable,
-                headers: [.retryAfter: FailureMiddleware<GatewayContext>.retryAfter])
+                headers: [.retryAfter: "\(max(1, retryAfter.components.seconds + 1))"])
         case .ready(let session):
             return try await send(request, to: path, token: session.tokens.accessToken, context)
         }

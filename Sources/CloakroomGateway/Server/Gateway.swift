@@ -9,7 +9,7 @@ import NIOPosix
 public import ServiceLifecycle
 
 /// What the gateway keeps sessions and logins under way in.
-package typealias GatewayStore = OneTimeRecordStore & Service & SessionStore
+package typealias GatewayStore = OneTimeRecordStore & RefreshLeaseStore & Service
 
 /// The Backend-for-Frontend as a service: store, relying party, routes and server in one.
 ///
@@ -87,7 +87,8 @@ public struct Gateway: Service {
                 scopes: settings.oidcScopes, redirectURI: "\(publicURL.origin)/auth/callback",
                 postLogoutRedirectURI: "\(publicURL.origin)/", discoveryURL: settings.oidcDiscoveryURL),
             httpClient: provider, logger: logger)
-        let refresher = TokenRefresher(store: store, relyingParty: relyingParty, logger: logger)
+        let refresher = TokenRefresher(
+            store: store, relyingParty: relyingParty, configuration: settings.refresh.configuration, logger: logger)
         let router = try GatewayRouter(
             settings: settings, publicURL: publicURL, store: store, relyingParty: relyingParty, client: upstream,
             refresher: refresher

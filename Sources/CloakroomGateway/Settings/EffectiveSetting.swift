@@ -75,6 +75,8 @@ extension GatewaySettings {
             ("OIDC_SCOPES", oidcScopes.joined(separator: " ")),
             ("OIDC_PROVIDER_NAME", oidcProviderName),
             ("OIDC_DISCOVERY_URL", oidcDiscoveryURL),
+            ("REFRESH_MARGIN", SettingsDuration.text(refresh.margin)),
+            ("REFRESH_BACKOFF_MAX", SettingsDuration.text(refresh.longestBackoff)),
         ]
     }
 

@@ -60,6 +60,9 @@ public struct GatewaySettings: Sendable {
     /// Where to fetch the provider's metadata if not below the issuer (`OIDC_DISCOVERY_URL`).
     public var oidcDiscoveryURL: String?
 
+    /// When access tokens are refreshed.
+    public var refresh = RefreshSettings()
+
     /// The least that is logged (`LOG_LEVEL`).
     public var logLevel: Logger.Level = .info
     /// How log lines look (`LOG_FORMAT`).

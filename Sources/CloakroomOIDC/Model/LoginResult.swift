@@ -6,13 +6,17 @@ public struct LoginResult: Sendable {
     public let tokens: TokenSet
     /// The claims about the user, of the ID token and the UserInfo endpoint; what only the protocol needs is left out.
     public let userInfo: UserInfo
-    /// The provider's session (`sid`), if it names one.
+    /// Who says so: the configured issuer, which the verified ID token names to the byte. Subject and provider session
+    /// mean something only together with it.
+    public let issuer: String
+    /// The provider's session (`sid` of the verified ID token), if it names one.
     public let providerSessionID: String?
 
     /// Makes a login result.
-    public init(tokens: TokenSet, userInfo: UserInfo, providerSessionID: String?) {
+    public init(tokens: TokenSet, userInfo: UserInfo, issuer: String, providerSessionID: String?) {
         self.tokens = tokens
         self.userInfo = userInfo
+        self.issuer = issuer
         self.providerSessionID = providerSessionID
     }
 }

@@ -17,6 +17,9 @@ public struct OIDCError: Error, Sendable, Equatable, CustomStringConvertible {
         public static let loginRefused = Code(description: "login refused")
         /// The ID token failed verification.
         public static let invalidIDToken = Code(description: "invalid ID token")
+        /// The provider answered a refresh with tokens of another login: another user, issuer or audience. None of them may
+        /// be used.
+        public static let identityMismatch = Code(description: "identity mismatch")
         /// The code or refresh token is not valid (any more).
         public static let invalidGrant = Code(description: "invalid grant")
         /// The provider refuses our credentials.

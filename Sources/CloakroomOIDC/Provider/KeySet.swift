@@ -25,6 +25,6 @@ struct KeySet: Sendable {
         guard let keyID else {
             return keys.count == 1 ? keys.filter { $0.fits(algorithm) } : []
         }
-        return keys.filter { $0.keyID == keyID && $0.fits(algorithm) }
+        return keys.filter { sameBytes($0.keyID, keyID) && $0.fits(algorithm) }
     }
 }

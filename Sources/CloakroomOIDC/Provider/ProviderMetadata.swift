@@ -16,7 +16,7 @@ struct ProviderMetadata: Sendable {
     /// Reads and checks a discovery document.
     init(_ document: JSONObject, configuration: OIDCConfiguration) throws(OIDCError) {
         // Discovery §4.3: identical, or another provider could pose as this one.
-        guard document["issuer"]?.string == configuration.issuer else {
+        guard sameBytes(document["issuer"]?.string, configuration.issuer) else {
             throw OIDCError(
                 .invalidResponse, reason: "the issuer in the provider's metadata is not the configured one")
         }

@@ -38,7 +38,7 @@ enum UserClaims {
         guard response.mediaType != "application/jwt", let claims = response.object else {
             throw OIDCError(.invalidResponse, reason: "the UserInfo endpoint's answer is not a JSON object")
         }
-        guard claims["sub"]?.string == subject else {
+        guard sameBytes(claims["sub"]?.string, subject) else {
             throw OIDCError(.invalidResponse, reason: "the UserInfo endpoint's answer is about another subject")
         }
         return claims

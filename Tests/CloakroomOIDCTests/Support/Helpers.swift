@@ -35,3 +35,12 @@ func decodeForm(_ text: String) -> [String: String] {
     }
     return result
 }
+
+/// A value that concurrent parts of a test change.
+final class Shared<Value: Sendable>: Sendable {
+    private let value: Mutex<Value>
+
+    init(_ value: Value) { self.value = Mutex(value) }
+
+    func withLock<Result: Sendable>(_ body: (inout Value) -> Result) -> Result { value.withLock { body(&$0) } }
+}

@@ -32,7 +32,8 @@ issuer = f"http://127.0.0.1:{settings['port']}/o"
 key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
     serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
 )
-(directory / "registration").mkdir()
+# It may be started again: users, grants and sessions are as they were, the signing key is new.
+(directory / "registration").mkdir(exist_ok=True)
 (directory / "registration" / "login.html").write_text(SIGN_IN_PAGE)
 # Plain http is fine on the loopback address.
 os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
@@ -128,21 +129,22 @@ urlpatterns = [
 ]
 
 call_command("migrate", verbosity=0)
-for name, password in settings["users"].items():
-    get_user_model().objects.create_user(
-        name, f"{name}@example.test", password, first_name=name.title(), last_name="Test"
+if not get_application_model().objects.exists():
+    for name, password in settings["users"].items():
+        get_user_model().objects.create_user(
+            name, f"{name}@example.test", password, first_name=name.title(), last_name="Test"
+        )
+    get_application_model().objects.create(
+        client_id=settings["client_id"],
+        client_secret=settings["client_secret"],
+        name="Cloakroom",
+        client_type="confidential",
+        skip_authorization=True,
+        authorization_grant_type="authorization-code",
+        redirect_uris=settings["redirect_uri"],
+        post_logout_redirect_uris=settings["post_logout_uri"],
+        algorithm="RS256",
     )
-get_application_model().objects.create(
-    client_id=settings["client_id"],
-    client_secret=settings["client_secret"],
-    name="Cloakroom",
-    client_type="confidential",
-    skip_authorization=True,
-    authorization_grant_type="authorization-code",
-    redirect_uris=settings["redirect_uri"],
-    post_logout_redirect_uris=settings["post_logout_uri"],
-    algorithm="RS256",
-)
 
 
 class ThreadingServer(socketserver.ThreadingMixIn, WSGIServer):

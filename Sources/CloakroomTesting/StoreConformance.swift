@@ -86,9 +86,9 @@ public enum StoreConformance {
     }
 
     /// All checks that every store must pass, to pass as the arguments of a test.
-    public static let checks: [Check] = lifeChecks + refreshChecks + limitChecks + raceChecks
+    public static let checks: [Check] = lifeChecks + refreshChecks + limitChecks + raceChecks + attributeChecks
     /// The checks for stores that are a `SessionDirectory`, the limit per user included.
-    public static let directoryChecks: [Check] = listChecks + revocationChecks + userLimitChecks
+    public static let directoryChecks: [Check] = listChecks + revocationChecks + userLimitChecks + issuerChecks
 }
 
 /// A store under test.

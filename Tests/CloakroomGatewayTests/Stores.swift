@@ -2,10 +2,12 @@ import Cloakroom
 import ServiceLifecycle
 import Synchronization
 
+import struct Foundation.Date
+
 @testable import CloakroomGateway
 
 /// The in-memory store, shared by several gateways, whose connection a test can cut.
-final class SharedStore: OneTimeRecordStore, RefreshLeaseStore, Service {
+final class SharedStore: FullSessionStore, Service {
     private let store: InMemorySessionStore
     private let isDown = Mutex(false)
 
@@ -19,9 +21,9 @@ final class SharedStore: OneTimeRecordStore, RefreshLeaseStore, Service {
 
     func run() async throws { try await gracefulShutdown() }
 
-    func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID {
+    func createSession(_ new: NewSession) async throws -> SessionID {
         try check()
-        return try await store.createSession(tokens: tokens, userInfo: userInfo)
+        return try await store.createSession(new)
     }
 
     func session(for id: SessionID) async throws -> Session? {
@@ -74,5 +76,72 @@ final class SharedStore: OneTimeRecordStore, RefreshLeaseStore, Service {
     func takeRecord(key: String) async throws -> [UInt8]? {
         try check()
         return try await store.takeRecord(key: key)
+    }
+
+    func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
+        try check()
+        return try await store.deleteSession(id, ifTokensAre: tokens)
+    }
+
+    func updateSession(
+        _ id: SessionID, _ change: @escaping @Sendable (inout SessionAttributes) throws -> Void
+    ) async throws -> Session? {
+        try check()
+        return try await store.updateSession(id, change)
+    }
+
+    func insertSession(_ session: Session, for id: SessionID) async throws -> Bool {
+        try check()
+        return try await store.insertSession(session, for: id)
+    }
+
+    func deleteSession(_ id: SessionID, tombstoneUntil end: Date) async throws {
+        try check()
+        try await store.deleteSession(id, tombstoneUntil: end)
+    }
+
+    func sessions(ofUser user: UserIdentity) async throws -> [SessionSummary] {
+        try check()
+        return try await store.sessions(ofUser: user)
+    }
+
+    func sessions(ofProviderSession session: ProviderSession) async throws -> [SessionSummary] {
+        try check()
+        return try await store.sessions(ofProviderSession: session)
+    }
+
+    func sessions(after cursor: SessionPage.Cursor?, limit: Int) async throws -> SessionPage {
+        try check()
+        return try await store.sessions(after: cursor, limit: limit)
+    }
+
+    func sessionCount() async throws -> Int {
+        try check()
+        return try await store.sessionCount()
+    }
+
+    func sessionCount(ofUser user: UserIdentity) async throws -> Int {
+        try check()
+        return try await store.sessionCount(ofUser: user)
+    }
+
+    func deleteSession(_ handle: SessionHandle, ofUser user: UserIdentity?) async throws -> Bool {
+        try check()
+        return try await store.deleteSession(handle, ofUser: user)
+    }
+
+    func deleteSessions(ofUser user: UserIdentity, except kept: SessionID?) async throws -> Int {
+        try check()
+        return try await store.deleteSessions(ofUser: user, except: kept)
+    }
+
+    func deleteSessions(ofProviderSession session: ProviderSession) async throws -> Int {
+        try check()
+        return try await store.deleteSessions(ofProviderSession: session)
+    }
+
+    func deleteAllSessions() async throws -> Int {
+        try check()
+        return try await store.deleteAllSessions()
     }
 }

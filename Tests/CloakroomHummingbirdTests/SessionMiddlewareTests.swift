@@ -16,7 +16,13 @@ struct TestContext: SessionRequestContext {
 /// A store that can't be reached.
 struct FailingStore: SessionStore {
     static let error = SessionStoreError(.unavailable, reason: "connection refused")
-    func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID { throw Self.error }
+    func createSession(_ new: NewSession) async throws -> SessionID { throw Self.error }
+    func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
+        throw Self.error
+    }
+    func updateSession(
+        _ id: SessionID, _ change: @escaping @Sendable (inout SessionAttributes) throws -> Void
+    ) async throws -> Session? { throw Self.error }
     func session(for id: SessionID) async throws -> Session? { throw Self.error }
     func deleteSession(_ id: SessionID) async throws { throw Self.error }
     func refreshSession(_ id: SessionID, tokens: TokenSet) async throws -> Session? { throw Self.error }

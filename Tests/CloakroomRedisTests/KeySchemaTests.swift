@@ -19,15 +19,41 @@ import Testing
         for name in [RecordName.plain(id), .sealed(id)] {
             #expect(schema.name(ofSessionKey: schema.session(name)) == name && name.handle == id.handle)
         }
+        let jane = UserIdentity(issuer: nil, subject: "jane")
         let others = [
-            schema.userIndex("jane"), schema.providerSessionIndex("s"), schema.summary(.sealed(id)),
+            schema.userIndex(jane), schema.providerSessionIndex(.init(issuer: nil, sid: "s")),
+            schema.summary(.sealed(id)),
             schema.refreshLease(id),
         ]
         #expect(schema.oneTimeRecord("k") == once)
         for key in others + [once] {
             #expect(!key.hasPrefix(prefix) && !key.contains(id.secret) && schema.name(ofSessionKey: key) == nil)
         }
-        #expect(Set(others).count == others.count && schema.userIndex("jane") != schema.providerSessionIndex("jane"))
+        #expect(
+            Set(others).count == others.count
+                && schema.userIndex(jane) != schema.providerSessionIndex(.init(issuer: nil, sid: "jane")))
+    }
+
+    @Test("the default issuer's index keys are those of the last release; other issuers have keys of their own")
+    func issuers() {
+        // What the release before issuers wrote for these names.
+        let former = KeySchema(sessionPrefix: "session:")
+        let schema = KeySchema(sessionPrefix: "session:", defaultIssuer: "https://a.example")
+        let jane = former.userIndex(UserIdentity(issuer: nil, subject: "jane"))
+        #expect(jane == "session-index:user:gfj23eiDZfOSh5bseqU_cg")
+        for issuer in [nil, "https://a.example"] {
+            #expect(schema.userIndex(UserIdentity(issuer: issuer, subject: "jane")) == jane)
+            let session = ProviderSession(issuer: issuer, sid: "s")
+            #expect(
+                schema.providerSessionIndex(session) == former.providerSessionIndex(.init(issuer: nil, sid: "s")))
+        }
+        let others = ["https://b.example", "https://a.example/", "https://A.example"].map {
+            schema.userIndex(UserIdentity(issuer: $0, subject: "jane"))
+        }
+        #expect(Set(others + [jane]).count == 4)
+        // No issuer and subject together make what another pair makes.
+        let shifted = schema.userIndex(UserIdentity(issuer: "https://b", subject: ".example jane"))
+        #expect(!others.contains(shifted))
     }
 
     @Test("what is no name of a session is none, whoever wrote the key")

@@ -4,7 +4,7 @@ import Logging
 import Synchronization
 
 /// An in-memory store that can't be reached while it is told so.
-final class FailingStore: SessionTransfer, SessionDirectory, OneTimeRecordStore, RefreshLeaseStore {
+final class FailingStore: FullSessionStore {
     let isFailing = Atomic<Bool>(false)
     private let store = InMemorySessionStore(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
 
@@ -17,8 +17,8 @@ final class FailingStore: SessionTransfer, SessionDirectory, OneTimeRecordStore,
         }
     }
 
-    func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID {
-        try await inner.createSession(tokens: tokens, userInfo: userInfo)
+    func createSession(_ new: NewSession) async throws -> SessionID {
+        try await inner.createSession(new)
     }
     func session(for id: SessionID) async throws -> Session? { try await inner.session(for: id) }
     func deleteSession(_ id: SessionID) async throws { try await inner.deleteSession(id) }
@@ -27,6 +27,15 @@ final class FailingStore: SessionTransfer, SessionDirectory, OneTimeRecordStore,
     }
     func ping() async throws { try await inner.ping() }
 
+    func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
+        try await inner.deleteSession(id, ifTokensAre: tokens)
+    }
+    func updateSession(
+        _ id: SessionID, _ change: @escaping @Sendable (inout SessionAttributes) throws -> Void
+    ) async throws -> Session? {
+        try await inner.updateSession(id, change)
+    }
+
     func insertSession(_ session: Session, for id: SessionID) async throws -> Bool {
         try await inner.insertSession(session, for: id)
     }
@@ -34,25 +43,25 @@ final class FailingStore: SessionTransfer, SessionDirectory, OneTimeRecordStore,
         try await inner.deleteSession(id, tombstoneUntil: end)
     }
 
-    func sessions(ofUser subject: String) async throws -> [SessionSummary] {
-        try await inner.sessions(ofUser: subject)
+    func sessions(ofUser user: UserIdentity) async throws -> [SessionSummary] {
+        try await inner.sessions(ofUser: user)
     }
-    func sessions(ofProviderSession sid: String) async throws -> [SessionSummary] {
-        try await inner.sessions(ofProviderSession: sid)
+    func sessions(ofProviderSession session: ProviderSession) async throws -> [SessionSummary] {
+        try await inner.sessions(ofProviderSession: session)
     }
     func sessions(after cursor: SessionPage.Cursor?, limit: Int) async throws -> SessionPage {
         try await inner.sessions(after: cursor, limit: limit)
     }
     func sessionCount() async throws -> Int { try await inner.sessionCount() }
-    func sessionCount(ofUser subject: String) async throws -> Int { try await inner.sessionCount(ofUser: subject) }
-    func deleteSession(_ handle: SessionHandle, ofUser subject: String?) async throws -> Bool {
-        try await inner.deleteSession(handle, ofUser: subject)
+    func sessionCount(ofUser user: UserIdentity) async throws -> Int { try await inner.sessionCount(ofUser: user) }
+    func deleteSession(_ handle: SessionHandle, ofUser user: UserIdentity?) async throws -> Bool {
+        try await inner.deleteSession(handle, ofUser: user)
     }
-    func deleteSessions(ofUser subject: String, except kept: SessionID?) async throws -> Int {
-        try await inner.deleteSessions(ofUser: subject, except: kept)
+    func deleteSessions(ofUser user: UserIdentity, except kept: SessionID?) async throws -> Int {
+        try await inner.deleteSessions(ofUser: user, except: kept)
     }
-    func deleteSessions(ofProviderSession sid: String) async throws -> Int {
-        try await inner.deleteSessions(ofProviderSession: sid)
+    func deleteSessions(ofProviderSession session: ProviderSession) async throws -> Int {
+        try await inner.deleteSessions(ofProviderSession: session)
     }
     func deleteAllSessions() async throws -> Int { try await inner.deleteAllSessions() }
 

@@ -9,6 +9,9 @@ enum Flaw: CaseIterable {
     // Lists.
     case listsEveryone, listsOldestFirst, listsEveryProviderSession, pagesDropTheLast, acceptsAnyCursor
     case countsEnded, countsEveryone, refreshUnlists, listsEnded, listIsUse
+    case ignoresIssuer
+    // Conditional ends and the app's own data.
+    case conditionalEndAlways, updateLosesOthers, updateForgets, updateTakesAll
     // Revocation.
     case revokesByHandleAlone, keepsNobody, keepsAnother, revokesProviderUsers, revokesSome, revokedStaysListed
     // The limit per user.
@@ -33,6 +36,11 @@ enum Flaw: CaseIterable {
         case .listsEnded, .countsEnded: "R18: sessions that ended by themselves are in no list and in no count"
         case .listIsUse:
             "R18: a list is no use: unused sessions end and leave it, used ones stay and say when they were last seen"
+        case .ignoresIssuer: "users and sessions of two providers with the same names are strangers to each other"
+        case .conditionalEndAlways: "R24: a session is ended on a condition only if its tokens are still the same"
+        case .updateLosesOthers: "of 1,000 updates at once, on two replicas, none is lost"
+        case .updateForgets: "the app's own data is read back by any replica, and survives a refresh"
+        case .updateTakesAll: "attributes that are not fit to be stored are refused, and nothing is lost"
         case .revokesByHandleAlone: "R28: one session is ended by its handle, and only if it is that user's"
         case .keepsNobody, .keepsAnother: "R28: all sessions of a user but one are ended, and nobody else's"
         case .revokesProviderUsers: "R28: all sessions of a provider session are ended, and no others"
@@ -91,13 +99,13 @@ final class FlawedStore: SessionStore {
         self.flaw = flaw
     }
 
-    func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID {
-        let subject = userInfo.subject ?? ""
+    func createSession(_ new: NewSession) async throws -> SessionID {
+        let subject = new.userInfo.subject ?? ""
         if flaw == .limitCountsEnded, let maximum = policy.maximumPerUser {
             let older = all.withLock { $0.filter { $0.session.userInfo.subject == subject } }
             if older.count >= maximum { try await inner.deleteSession(older[older.count - maximum].id) }
         }
-        let id = try await inner.createSession(tokens: tokens, userInfo: userInfo)
+        let id = try await inner.createSession(new)
         if let session = try await inner.session(for: id) { all.withLock { $0.append((id, session)) } }
         guard let maximum = policy.maximumPerUser else { return id }
         if flaw == .limitCountsAtLeisure || flaw == .endsTheNewest {
@@ -127,6 +135,32 @@ final class FlawedStore: SessionStore {
         return session
     }
 
+    func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
+        guard flaw == .conditionalEndAlways else { return try await inner.deleteSession(id, ifTokensAre: tokens) }
+        try await inner.deleteSession(id)
+        return .ended
+    }
+    func updateSession(
+        _ id: SessionID, _ change: @escaping @Sendable (inout SessionAttributes) throws -> Void
+    ) async throws -> Session? {
+        switch flaw {
+        case .updateLosesOthers:
+            guard let session = try await inner.session(for: id) else { return nil }
+            var attributes = session.attributes
+            try change(&attributes)
+            try await Task.sleep(for: .milliseconds(1))
+            let changed = attributes
+            return try await inner.updateSession(id) { $0 = changed }
+        case .updateForgets: return try await inner.session(for: id)
+        case .updateTakesAll:
+            guard let session = try await inner.session(for: id) else { return nil }
+            var attributes = session.attributes
+            try change(&attributes)
+            return session
+        default: return try await inner.updateSession(id, change)
+        }
+    }
+
     func ping() async throws {}
 
     private let hidden = Mutex<Set<SessionID>>([])
@@ -138,12 +172,13 @@ final class FlawedStore: SessionStore {
 }
 
 extension FlawedStore: SessionDirectory {
-    func sessions(ofUser subject: String) async throws -> [SessionSummary] {
-        let listed = try await inner.sessions(ofUser: subject)
+    func sessions(ofUser user: UserIdentity) async throws -> [SessionSummary] {
+        let listed = try await inner.sessions(ofUser: user)
         switch flaw {
+        case .ignoresIssuer: return summaries { $0.userInfo.subject == user.subject }
         case .listsEveryone: return summaries { _ in true }
         case .listsOldestFirst: return listed.reversed()
-        case .listsEnded, .revokedStaysListed: return summaries { $0.userInfo.subject == subject }
+        case .listsEnded, .revokedStaysListed: return summaries { $0.userInfo.subject == user.subject }
         case .refreshUnlists:
             let hidden = Set(hidden.withLock { $0 }.map(\.handle))
             return listed.filter { !hidden.contains($0.handle) }
@@ -151,9 +186,11 @@ extension FlawedStore: SessionDirectory {
         }
     }
 
-    func sessions(ofProviderSession sid: String) async throws -> [SessionSummary] {
-        if flaw == .listsEveryProviderSession { return summaries { $0.providerSessionID?.hasPrefix(sid) == true } }
-        return try await inner.sessions(ofProviderSession: sid)
+    func sessions(ofProviderSession session: ProviderSession) async throws -> [SessionSummary] {
+        if flaw == .listsEveryProviderSession {
+            return summaries { $0.providerSessionID?.hasPrefix(session.sid) == true }
+        }
+        return try await inner.sessions(ofProviderSession: session)
     }
 
     func sessions(after cursor: SessionPage.Cursor?, limit: Int) async throws -> SessionPage {
@@ -173,29 +210,29 @@ extension FlawedStore: SessionDirectory {
         return try await inner.sessionCount()
     }
 
-    func sessionCount(ofUser subject: String) async throws -> Int {
+    func sessionCount(ofUser user: UserIdentity) async throws -> Int {
         if flaw == .countsEveryone { return try await inner.sessionCount() }
-        return try await inner.sessionCount(ofUser: subject)
+        return try await inner.sessionCount(ofUser: user)
     }
 
-    func deleteSession(_ handle: SessionHandle, ofUser subject: String?) async throws -> Bool {
-        try await inner.deleteSession(handle, ofUser: flaw == .revokesByHandleAlone ? nil : subject)
+    func deleteSession(_ handle: SessionHandle, ofUser user: UserIdentity?) async throws -> Bool {
+        try await inner.deleteSession(handle, ofUser: flaw == .revokesByHandleAlone ? nil : user)
     }
 
-    func deleteSessions(ofUser subject: String, except kept: SessionID?) async throws -> Int {
+    func deleteSessions(ofUser user: UserIdentity, except kept: SessionID?) async throws -> Int {
         switch flaw {
-        case .keepsNobody: return try await inner.deleteSessions(ofUser: subject, except: nil)
+        case .keepsNobody: return try await inner.deleteSessions(ofUser: user, except: nil)
         case .keepsAnother:
-            let other = all.withLock { $0.first { $0.session.userInfo.subject == subject }?.id }
-            return try await inner.deleteSessions(ofUser: subject, except: kept == nil ? nil : other)
-        default: return try await inner.deleteSessions(ofUser: subject, except: kept)
+            let other = all.withLock { $0.first { $0.session.userInfo.subject == user.subject }?.id }
+            return try await inner.deleteSessions(ofUser: user, except: kept == nil ? nil : other)
+        default: return try await inner.deleteSessions(ofUser: user, except: kept)
         }
     }
 
-    func deleteSessions(ofProviderSession sid: String) async throws -> Int {
-        guard flaw == .revokesProviderUsers else { return try await inner.deleteSessions(ofProviderSession: sid) }
+    func deleteSessions(ofProviderSession session: ProviderSession) async throws -> Int {
+        guard flaw == .revokesProviderUsers else { return try await inner.deleteSessions(ofProviderSession: session) }
         var count = 0
-        for summary in try await inner.sessions(ofProviderSession: sid) {
+        for summary in try await inner.sessions(ofProviderSession: session) {
             count += try await inner.deleteSessions(ofUser: summary.subject ?? "", except: nil)
         }
         return count

@@ -204,8 +204,14 @@ private struct EndingTarget: SessionTransfer {
         return isTaken
     }
 
-    func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID {
-        try await inner.createSession(tokens: tokens, userInfo: userInfo)
+    func createSession(_ new: NewSession) async throws -> SessionID { try await inner.createSession(new) }
+    func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
+        try await inner.deleteSession(id, ifTokensAre: tokens)
+    }
+    func updateSession(
+        _ id: SessionID, _ change: @escaping @Sendable (inout SessionAttributes) throws -> Void
+    ) async throws -> Session? {
+        try await inner.updateSession(id, change)
     }
     func session(for id: SessionID) async throws -> Session? { try await inner.session(for: id) }
     func deleteSession(_ id: SessionID) async throws { try await inner.deleteSession(id) }

@@ -20,6 +20,87 @@ import Testing
         + #""user_info":{"sub":"s","name":"Zoë"},"created_at":"2024-01-15T10:30:00","expires_at":"2024-01-15T18:30:00","#
         + #""refreshed_at":"2024-01-15T10:35:00","theme":{"dark":true,"scale":1.10}}"#
 
+    /// What version 2 writes: issuer, provider session, client and attributes. Frozen.
+    static let version2 =
+        #"{"tokens":{"access_token":"a","refresh_token":"r2","id_token":null,"expires_in":300,"refresh_expires_in":null},"#
+        + #""user_info":{"sub":"s"},"created_at":"2024-01-15T10:30:00","expires_at":"2024-01-15T18:30:00","#
+        + #""issuer":"https://sso.example.com/realms/main","sid":"08a5019c","#
+        + #""client":{"user_agent":"Mozilla/5.0","address":"192.0.2.7"},"attributes":{"cart":{"items":[1.10,null]}},"#
+        + #""theme":{"dark":true}}"#
+
+    @Test("version 2 is read and written to the letter, the app's own data included")
+    func version2IsStable() throws {
+        let session = try decode(Self.version2)
+        #expect(String(decoding: PlainRecord.encode(session), as: UTF8.self) == Self.version2)
+        #expect(session.user == UserIdentity(issuer: "https://sso.example.com/realms/main", subject: "s"))
+        #expect(session.providerSession?.sid == "08a5019c")
+        #expect(session.client == SessionClient(userAgent: "Mozilla/5.0", address: "192.0.2.7"))
+        #expect(session.attributes.values["cart"] == ["items": [.number("1.10"), .null]])
+        #expect(session.otherFields == ["theme": ["dark": true]])
+    }
+
+    @Test("members of our names but of another type are kept as they are, and count as absent")
+    func foreignMembersOfOurNames() throws {
+        let text =
+            Self.version1.dropLast()
+            + #","issuer":5,"sid":{"a":1},"client":{"user_agent":"x","os":"y"},"attributes":[1]}"#
+        let session = try decode(String(text))
+        #expect(session.issuer == nil && session.providerSessionID == nil && session.client == nil)
+        #expect(session.attributes.isEmpty)
+        #expect(String(decoding: PlainRecord.encode(session), as: UTF8.self) == text)
+        // Ours then stand in their place, never beside them.
+        var attributes = SessionAttributes()
+        attributes[Number.self] = 1
+        let updated = String(decoding: PlainRecord.encode(try session.updated(with: attributes)), as: UTF8.self)
+        #expect(updated.contains(#""attributes":{"number":1}"#) && !updated.contains(#""attributes":[1]"#))
+    }
+
+    private enum Number: SessionAttributeKey {
+        typealias Value = Int
+        static let name = "number"
+    }
+
+    @Test(
+        "a record of the last release tells issuer and provider session by its ID token; new tokens do not change them")
+    func namesFromTheIDToken() throws {
+        func token(_ claims: JSONValue) -> String { "e30.\(Base64URL.encode(claims.serialized)).x" }
+        let first = token(["iss": "https://a.example", "sid": "one"])
+        let text = Self.version1.replacing(#""id_token":null"#, with: "\"id_token\":\"\(first)\"")
+        let session = try decode(text)
+        #expect(session.issuer == "https://a.example" && session.providerSessionID == "one")
+        let tokens = TokenSet(accessToken: "b", idToken: token(["iss": "https://b.example", "sid": "two"]))
+        let refreshed = try PlainRecord.decode(PlainRecord.encode(session.refreshed(with: tokens, at: .now)))
+        #expect(refreshed.issuer == "https://a.example" && refreshed.providerSessionID == "one")
+    }
+
+    @Test(
+        "attributes beyond their bounds are refused with an error that says which, and a wrong type is told from none")
+    func attributeBounds() throws {
+        func code(_ values: JSONObject) -> SessionAttributesError.Code? {
+            do throws(SessionAttributesError) {
+                try SessionAttributes(values).check()
+                return nil
+            } catch {
+                return error.code
+            }
+        }
+        #expect(code(["a": .string(String(repeating: "x", count: 65_000))]) == nil)
+        #expect(code(["a": .string(String(repeating: "x", count: 65_536))]) == .tooLarge)
+        #expect(code(JSONObject((0..<129).map { ("\($0)", .null) })) == .tooLarge)
+        #expect(code(["": 1]) == .invalidName && code([String(repeating: "n", count: 65): 1]) == .invalidName)
+        var deep: JSONValue = 1
+        for _ in 0..<SessionAttributes.maximumDepth { deep = [deep] }
+        #expect(code(["a": deep]) == nil)
+        #expect(code(["a": [deep]]) == .tooDeep)
+        let stored = try decode(
+            String(decoding: PlainRecord.encode(decode(Self.version1).updated(with: .init(["a": deep]))), as: UTF8.self)
+        )
+        #expect(stored.attributes.values["a"] == deep, "what may be stored can be read")
+        let attributes = SessionAttributes(["number": "text"])
+        #expect(attributes[Number.self] == nil)
+        #expect(throws: SessionAttributesError.self) { try attributes.value(for: Number.self) }
+    }
+
     @Test func readsTheForeignForm() throws {
         let session = try decode(Self.foreign)
         #expect(

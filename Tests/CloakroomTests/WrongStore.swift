@@ -64,13 +64,14 @@ final class WrongStore: SessionStore {
             replica: WrongStore(table: table, policy: policy, mistake: mistake))
     }
 
-    func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID {
+    func createSession(_ new: NewSession) async throws -> SessionID {
         let number = table.created.add(1, ordering: .relaxed).newValue
         let id = mistake == .predictableIDs ? SessionID("session-number-\(1_000_000 + number)") : SessionID()
         guard let id else { throw SessionStoreError(.rejected, reason: "no ID") }
-        let session = Session(
-            beginningAt: Date(), policy: mistake == .ignoresPolicy ? SessionPolicy() : policy, tokens: tokens,
-            userInfo: mistake == .forgetsClaims ? UserInfo(subject: userInfo.subject ?? "") : userInfo)
+        var new = new
+        if mistake == .forgetsClaims { new.userInfo = UserInfo(subject: new.userInfo.subject ?? "") }
+        let session = try Session(
+            beginningAt: Date(), policy: mistake == .ignoresPolicy ? SessionPolicy() : policy, new)
         table.rows.withLock { $0[key(id)] = Row(session: session, lastUse: Date()) }
         return id
     }
@@ -109,8 +110,8 @@ final class WrongStore: SessionStore {
         return table.rows.withLock { rows in
             guard let row = rows[key], isLive(row) else {
                 guard mistake == .refreshCreates else { return nil }
-                let session = Session(
-                    beginningAt: Date(), policy: policy, tokens: tokens, userInfo: UserInfo(subject: "unknown"))
+                let new = NewSession(tokens: tokens, userInfo: UserInfo(subject: "unknown"))
+                guard let session = try? Session(beginningAt: Date(), policy: policy, new) else { return nil }
                 rows[key] = Row(session: session, lastUse: Date())
                 return session
             }
@@ -118,6 +119,30 @@ final class WrongStore: SessionStore {
             rows[key] = refreshed
             return refreshed.session
         }
+    }
+
+    func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
+        table.rows.withLock { rows in
+            guard let row = rows[key(id)], isLive(row) else { return .absent }
+            guard row.session.tokens == tokens else { return .changed(row.session) }
+            rows[key(id)] = nil
+            return .ended
+        }
+    }
+
+    func updateSession(
+        _ id: SessionID, _ change: @escaping @Sendable (inout SessionAttributes) throws -> Void
+    ) async throws -> Session? {
+        let updated = try table.rows.withLock { rows -> Session? in
+            guard var row = rows[key(id)], isLive(row) else { return nil }
+            var attributes = row.session.attributes
+            try change(&attributes)
+            row.session = try row.session.updated(with: attributes)
+            rows[key(id)] = row
+            return row.session
+        }
+        if let updated { cache.withLock { $0[key(id)] = updated } }
+        return updated
     }
 
     func ping() async throws {}
@@ -160,7 +185,8 @@ final class WrongStore: SessionStore {
         case .refreshForgetsItsTime:
             session = Session(
                 tokens: session.tokens, userInfo: session.userInfo, createdAt: session.createdAt,
-                expiresAt: session.expiresAt)
+                expiresAt: session.expiresAt, issuer: session.issuer, providerSessionID: session.providerSessionID,
+                client: session.client, attributes: session.attributes)
         default: break
         }
         return Row(session: session, lastUse: mistake == .refreshIsUse ? now : row.lastUse)
@@ -171,6 +197,7 @@ final class WrongStore: SessionStore {
         Session(
             tokens: session.tokens, userInfo: session.userInfo, createdAt: session.createdAt,
             expiresAt: Date().addingTimeInterval(policy.absoluteLifetime / .seconds(1)),
-            refreshedAt: session.refreshedAt)
+            refreshedAt: session.refreshedAt, issuer: session.issuer, providerSessionID: session.providerSessionID,
+            client: session.client, attributes: session.attributes)
     }
 }

@@ -159,7 +159,8 @@ extension Integration {
 
         @Test("R42: a TTL that no Redis would answer harms nothing")
         func absurdTimeToLive() async throws {
-            let session = Session(beginningAt: .now, policy: SessionPolicy(), tokens: .sample(), userInfo: .jane)
+            let session = try Session(
+                beginningAt: .now, policy: SessionPolicy(), NewSession(tokens: .sample(), userInfo: .jane))
             let record = PlainRecord.encode(session)
             let reply = Array("$\(record.count)\r\n".utf8) + record + Array("\r\n:\(Int64.min)\r\n".utf8)
             let server = try await HostileServer(answering: reply)

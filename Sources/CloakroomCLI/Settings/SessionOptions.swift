@@ -13,6 +13,11 @@ struct SessionOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp("With SESSION_KEYS: seal, or open only (default: true).", valueName: "true|false"))
     var sessionSeal: String?
+    @Option(
+        help: ArgumentHelp(
+            "With sealed sessions: read plain ones too, or refuse them (default: accept).",
+            valueName: "accept|refuse"))
+    var sessionPlain: String?
     @Option(help: ArgumentHelp("Compress sessions in Redis (default: off).", valueName: "off|gzip"))
     var sessionCompression: String?
     @Option(help: ArgumentHelp("From which size on (default: 1024).", valueName: "bytes"))
@@ -29,6 +34,7 @@ struct SessionOptions: ParsableArguments {
         [
             "SESSION_TIMEOUT": sessionTimeout, "SESSION_IDLE_TIMEOUT": sessionIdleTimeout,
             "SESSION_MAX_PER_USER": sessionMaxPerUser, "SESSION_SEAL": sessionSeal,
+            "SESSION_PLAIN": sessionPlain,
             "SESSION_COMPRESSION": sessionCompression,
             "SESSION_COMPRESSION_THRESHOLD": sessionCompressionThreshold, "SESSION_NEAR_CACHE": sessionNearCache,
             "SESSION_NEAR_CACHE_ENTRIES": sessionNearCacheEntries, "SESSION_NEAR_CACHE_BYTES": sessionNearCacheBytes,

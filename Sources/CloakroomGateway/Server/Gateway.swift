@@ -1,5 +1,5 @@
 import AsyncHTTPClient
-package import Cloakroom
+public import Cloakroom
 import CloakroomHummingbird
 import CloakroomOIDC
 import Hummingbird
@@ -9,7 +9,7 @@ import NIOPosix
 public import ServiceLifecycle
 
 /// What the gateway keeps sessions and logins under way in.
-package typealias GatewayStore = OneTimeRecordStore & RefreshLeaseStore & Service
+public typealias GatewayStore = FullSessionStore & Service
 
 /// The Backend-for-Frontend as a service: store, relying party, routes and server in one.
 ///
@@ -40,7 +40,9 @@ public struct Gateway: Service {
     }
 
     /// Makes a gateway over a store of the caller's, instead of the one that the settings name.
-    package init(
+    ///
+    /// - Parameter store: the gateway runs it. Its policy should have ``GatewaySettings/oidcIssuer`` as its default issuer.
+    public init(
         settings: GatewaySettings, logger: Logger, replicaName: String? = nil, store: (any GatewayStore)?,
         onServerRunning: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) throws {

@@ -9,6 +9,7 @@ struct GatewayContext: SessionRequestContext {
     let session = RequestSession()
     /// The address that the connection came from.
     let remoteAddress: String?
+    var clientAddress: String? { remoteAddress }
 
     init(source: ApplicationRequestContextSource) {
         coreContext = .init(source: source)

@@ -58,6 +58,7 @@ extension GatewaySettings {
             ("SESSION_MAX_PER_USER", sessionMaximumPerUser.map { "\($0)" } ?? "off"),
             ("SESSION_KEYS", records.keyring.map { "*** (keys \($0.keyIDs.joined(separator: ", ")))" }),
             ("SESSION_SEAL", "\(records.isSealing)"),
+            ("SESSION_PLAIN", records.acceptsPlain ? "accept" : "refuse"),
             ("SESSION_COMPRESSION", records.compression.rawValue),
             ("SESSION_COMPRESSION_THRESHOLD", SettingsSize.text(records.compressionThreshold)),
             ("SESSION_NEAR_CACHE", nearCache.isOn ? "on" : "off"),

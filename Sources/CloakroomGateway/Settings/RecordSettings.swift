@@ -1,7 +1,7 @@
 public import Cloakroom
 import Configuration
 
-/// In which form sessions are stored in Redis. All forms are always read, whatever is set here.
+/// In which form sessions are stored in Redis. All forms are read, whatever is set here, but for plain ones that are refused.
 public struct RecordSettings: Sendable {
     /// How records are compressed.
     public enum Compression: String, Sendable, CaseIterable {
@@ -15,6 +15,8 @@ public struct RecordSettings: Sendable {
     public var keyring: SessionKeyring?
     /// Whether new records are sealed (`SESSION_SEAL`); off, the keys only open, for the first half of a rolling deploy.
     public var seals = true
+    /// Whether plain records are read where sealed ones are written (`SESSION_PLAIN`): `accept` or `refuse`.
+    public var acceptsPlain = true
     /// How records are compressed (`SESSION_COMPRESSION`).
     public var compression = Compression.off
     /// From which size on, in bytes (`SESSION_COMPRESSION_THRESHOLD`).
@@ -42,6 +44,14 @@ public struct RecordSettings: Sendable {
             }
             seals = given
         }
+        let plain = try reader.value("session.plain", "SESSION_PLAIN", "accept or refuse") { text -> Bool? in
+            switch text.lowercased() {
+            case "accept": true
+            case "refuse": false
+            default: nil
+            }
+        }
+        acceptsPlain = plain ?? acceptsPlain
         compression =
             try reader.value("session.compression", "SESSION_COMPRESSION", "off or gzip") {
                 Compression(rawValue: $0.lowercased())
@@ -53,6 +63,9 @@ public struct RecordSettings: Sendable {
     }
 
     func validate() throws(SettingsError) {
+        guard acceptsPlain || isSealing else {
+            throw .wrong("SESSION_PLAIN", value: "refuse", expected: "refuse only where SESSION_KEYS seal sessions")
+        }
         guard (0...1 << 20).contains(compressionThreshold) else {
             throw .wrong(
                 "SESSION_COMPRESSION_THRESHOLD", value: "\(compressionThreshold)", expected: Self.thresholdForm)

@@ -66,7 +66,7 @@ package struct StoreFactory: Sendable {
     var policy: SessionPolicy {
         SessionPolicy(
             absoluteLifetime: settings.sessionTimeout, idleTimeout: settings.sessionIdleTimeout,
-            maximumPerUser: settings.sessionMaximumPerUser)
+            maximumPerUser: settings.sessionMaximumPerUser, defaultIssuer: settings.oidcIssuer)
     }
 
     /// How to keep sessions in the Redis that `REDIS_URL` names.
@@ -94,6 +94,7 @@ package struct StoreFactory: Sendable {
         configuration.nearCache = settings.nearCache.configuration
         configuration.keyring = settings.records.keyring
         configuration.seals = seals
+        configuration.acceptsPlain = settings.records.acceptsPlain || !seals
         configuration.compressionThreshold =
             settings.records.compression == .gzip ? settings.records.compressionThreshold : nil
         configuration.waitReplicas = redis.waitReplicas

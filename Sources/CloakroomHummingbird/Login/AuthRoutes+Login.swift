@@ -63,7 +63,11 @@ extension AuthRoutes {
             try await storeCall { try await store.deleteSession(old) }
         }
         let id = try await storeCall {
-            try await store.createSession(tokens: result.tokens, userInfo: result.userInfo)
+            try await store.createSession(
+                NewSession(
+                    tokens: result.tokens, userInfo: result.userInfo, issuer: result.issuer,
+                    providerSessionID: result.providerSessionID,
+                    client: SessionClient(userAgent: request.headers[.userAgent], address: context.clientAddress)))
         }
         context.logger.info("A user logged in", metadata: ["session": "\(id.handle)"])
         var response = Response.noStoreRedirect(to: transaction.returnTo.path)

@@ -13,6 +13,12 @@ public import Hummingbird
 public protocol SessionRequestContext: RequestContext {
     /// The request's session; made with the context.
     var session: RequestSession { get }
+    /// The address that the request came from, for lists of a user's sessions; `nil` by default.
+    var clientAddress: String? { get }
+}
+
+extension SessionRequestContext {
+    public var clientAddress: String? { nil }
 }
 
 /// Finds the session that a request's cookie names, when someone asks for it.

@@ -196,8 +196,10 @@ public final class TokenRefresher: Service {
         need(of: session) == .overdue ? .providerUnavailable(retryAfter: time) : .ready(session)
     }
 
-    /// Whether the session has a refresh token.
-    func canRefresh(_ session: Session) -> Bool { session.tokens.refreshToken != nil }
+    /// Whether the session has a refresh token, and this is the provider that gave it: no other may see it.
+    func canRefresh(_ session: Session) -> Bool {
+        session.tokens.refreshToken != nil && (session.issuer == nil || sameBytes(session.issuer, issuer))
+    }
 
     func need(of session: Session) -> RefreshNeed { RefreshNeed(of: session, at: Date(), configuration) }
 

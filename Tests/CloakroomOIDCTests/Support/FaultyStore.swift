@@ -26,8 +26,8 @@ final class FaultyStore: RefreshLeaseStore {
         throw SessionStoreError(.unavailable, reason: "\(call) is told to fail")
     }
 
-    func createSession(tokens: TokenSet, userInfo: UserInfo) async throws -> SessionID {
-        try await inner.createSession(tokens: tokens, userInfo: userInfo)
+    func createSession(_ new: NewSession) async throws -> SessionID {
+        try await inner.createSession(new)
     }
     func session(for id: SessionID) async throws -> Session? {
         try check(.session)
@@ -40,6 +40,15 @@ final class FaultyStore: RefreshLeaseStore {
     @discardableResult
     func refreshSession(_ id: SessionID, tokens: TokenSet) async throws -> Session? {
         try await inner.refreshSession(id, tokens: tokens)
+    }
+    func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
+        try check(.conditionalDelete)
+        return try await inner.deleteSession(id, ifTokensAre: tokens)
+    }
+    func updateSession(
+        _ id: SessionID, _ change: @escaping @Sendable (inout SessionAttributes) throws -> Void
+    ) async throws -> Session? {
+        try await inner.updateSession(id, change)
     }
     func ping() async throws {}
 

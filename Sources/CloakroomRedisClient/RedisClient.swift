@@ -74,7 +74,8 @@ public final class RedisClient: Sendable {
         return reply
     }
 
-    /// Sends commands together, in one round trip. Commands of other callers may be carried out between them.
+    /// Sends commands together, in one round trip. Commands of other callers may be carried out between them, and one that
+    /// a server refused is sent again alone: a transaction must be sent as ``send(contiguous:)``.
     ///
     /// In a cluster each command goes to the node of its key; commands for different nodes are carried out in any order, and
     /// if the call throws some of them may have been carried out.
@@ -90,7 +91,8 @@ public final class RedisClient: Sendable {
         }
     }
 
-    /// Sends commands together and over one connection, such as a write and the `WAIT` for its replicas.
+    /// Sends commands as one group over one connection, such as a transaction, or a write and the `WAIT` for its replicas.
+    /// It is sent again as a whole or not at all.
     ///
     /// - Parameter commands: whose keys, if they have any, are all in one slot.
     /// - Returns: a reply for each, in their order, errors included.

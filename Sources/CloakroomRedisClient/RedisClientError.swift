@@ -4,8 +4,10 @@
 public struct RedisClientError: Error, Sendable, Equatable {
     /// The kinds of failure.
     public enum Code: Sendable, Equatable {
-        /// There is no connection, and there has been none for longer than a command waits.
+        /// There is no connection, and there has been none for longer than a command waits. The command was not sent.
         case notConnected
+        /// The command could not be sent in time.
+        case notSent
         /// No reply came in time. The command may have been carried out.
         case timeout
         /// The connection was lost before the reply came. The command may have been carried out.
@@ -23,6 +25,14 @@ public struct RedisClientError: Error, Sendable, Equatable {
 
     /// The kind of failure.
     public let code: Code
+    /// Whether the command was certainly not carried out; else it may or may not have been.
+    public var isCertainlyNotCarriedOut: Bool {
+        switch code {
+        case .notConnected, .notSent, .handshakeRefused, .overloaded, .shutDown: true
+        case .timeout, .connectionLost, .protocolViolation: false
+        }
+    }
+
     /// For people.
     public let reason: String
 
@@ -30,6 +40,20 @@ public struct RedisClientError: Error, Sendable, Equatable {
     public init(_ code: Code, reason: String) {
         self.code = code
         self.reason = reason
+    }
+
+    /// The error for a request that ended with this one: what it says of the outcome is true of that request.
+    ///
+    /// - Parameter wasSent: whether the request was written to any connection, this one or one before.
+    func ending(wasSent: Bool) -> RedisClientError {
+        switch (wasSent, code) {
+        case (true, _) where isCertainlyNotCarriedOut:
+            RedisClientError(
+                .connectionLost, reason: "\(reason); the command was sent before and may have been carried out")
+        case (false, .timeout): RedisClientError(.notSent, reason: reason)
+        case (false, .connectionLost): RedisClientError(.notConnected, reason: reason)
+        default: self
+        }
     }
 }
 

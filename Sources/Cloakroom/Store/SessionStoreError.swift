@@ -24,11 +24,19 @@ public struct SessionStoreError: Error, Sendable, Equatable {
     /// For people: what happened and, where there is one, the remedy.
     public let reason: String
 
+    /// Whether it is known what became of the change: made for ``Code/notReplicated``, not made for all others. If not, it
+    /// may have been made.
+    public let isOutcomeKnown: Bool
+
     /// Makes an error.
     ///
-    /// - Parameter reason: for logs and operators; must hold no secret.
-    public init(_ code: Code, reason: String) {
+    /// - Parameters:
+    ///   - reason: for logs and operators; must hold no secret.
+    ///   - isOutcomeKnown: whether it is known what became of the change; by default it is, unless the code is
+    ///     ``Code/unavailable``.
+    public init(_ code: Code, reason: String, isOutcomeKnown: Bool? = nil) {
         self.code = code
+        self.isOutcomeKnown = isOutcomeKnown ?? (code != .unavailable)
         self.reason = reason
     }
 }

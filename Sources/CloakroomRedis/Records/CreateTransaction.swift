@@ -17,12 +17,16 @@ final class CreateTransaction: Sendable {
     /// Until when the script is used, in nanoseconds of the monotonic clock.
     private let refusedUntil = Atomic<UInt64>(0)
     private let hasReported = Atomic<Bool>(false)
+    private let abandoned = AbandonedCreate()
 
     init(logger: Logger) { self.logger = logger }
 
     /// Whether an error may mean that the server can't do this, and not that it can't store.
-    private static func means(_ error: SessionStoreError) -> Bool {
-        error.code == .rejected && (error.reason.contains(" ERR ") || error.reason.contains(" NOPERM "))
+    static func means(_ kind: RedisServerError.Kind) -> Bool {
+        switch kind {
+        case .notPermitted, .unknownCommand, .unspecified: true
+        default: false
+        }
     }
 
     /// - Parameters:
@@ -50,10 +54,19 @@ final class CreateTransaction: Sendable {
         commands.append(RedisCommand("EXEC", isIdempotent: true))
         let replies: [RESPValue]
         do {
-            replies = try await calls.writeDurably(commands.map { ScriptedCommand($0) } + also)
-        } catch let error as SessionStoreError where Self.means(error) {
+            replies = try await calls.writeTransaction(commands, also: also)
+        } catch let error as RedisServerError where Self.means(error.kind) {
             refuse(error)
             return false
+        } catch {
+            // A refusal of what belongs to it says nothing of the transaction.
+            let failure = RedisFailure.storeError(error, mayBeInPart: error is RedisServerError && !also.isEmpty)
+            if AbandonedCreate.isLeft(by: failure) {
+                abandoned.remove(
+                    [RedisCommand.unlink(keyOf: set)].compactMap { $0 }
+                        + indexes.map { .removeFromSortedSet($0, [member]) }, calls)
+            }
+            throw failure
         }
         guard let results = replies[commands.count - 1].elements, results.count == commands.count - 2 else {
             throw SessionStoreError(.rejected, reason: "an unexpected reply to EXEC")
@@ -63,12 +76,12 @@ final class CreateTransaction: Sendable {
     }
 
     /// Takes the script from now on, and says so once.
-    private func refuse(_ error: SessionStoreError) {
+    private func refuse(_ error: RedisServerError) {
         refusedUntil.store((NIODeadline.now() + Self.pause).uptimeNanoseconds, ordering: .relaxed)
         guard !hasReported.exchange(true, ordering: .relaxed) else { return }
         logger.notice(
             "this Redis does not create sessions by a transaction, which takes Redis 7.0 and the right to its commands; a script does it, more slowly",
-            metadata: ["reason": "\(error.reason)"])
+            metadata: ["reason": "\(error)"])
     }
 }
 

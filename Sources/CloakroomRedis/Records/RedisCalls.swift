@@ -37,7 +37,9 @@ struct RedisCalls: Sendable {
     func write(_ command: ScriptedCommand) async throws -> RESPValue { try await write([command])[0] }
 
     func write(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
-        try await Self.translatingErrors { try Self.checked(await send(commands, to: reader)) }
+        try await Self.translatingErrors(mayBeInPart: isCluster || commands.count > 1) {
+            try Self.checked(await send(commands, to: reader))
+        }
     }
 
     /// Sends writes, in one round trip where they go to one server, and waits for the replicas if it must.
@@ -45,10 +47,37 @@ struct RedisCalls: Sendable {
     /// - Returns: a reply for each command, none of which is an error.
     /// - Throws: ``SessionStoreError/Code/notReplicated`` when too few replicas have confirmed in time.
     func writeDurably(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
-        try await Self.translatingErrors { try Self.checked(await sendDurably(commands)) }
+        try await Self.translatingErrors(mayBeInPart: isCluster || commands.count > 1) {
+            try Self.checked(await sendDurably(commands))
+        }
     }
 
     func writeDurably(_ command: ScriptedCommand) async throws -> RESPValue { try await writeDurably([command])[0] }
+
+    /// Sends a transaction, and what belongs to it, as one group that is carried out or sent again as a whole.
+    ///
+    /// - Returns: a reply for each, `also` last, none of which is an error.
+    /// - Throws: ``RedisServerError``, ``RedisClientError`` and ``SessionStoreError`` as they come: the caller must know.
+    func writeTransaction(_ commands: [RedisCommand], also: [ScriptedCommand]) async throws -> [RESPValue] {
+        let group = commands.map { ScriptedCommand($0) } + also
+        guard waitReplicas == 0 else { return try await sendAndWait(group) }
+        var replies = try await writer.send(contiguous: group.map(\.command))
+        if Self.missesScript(replies) {
+            replies = try await sendAgain {
+                try await writer.send(contiguous: group.map { $0.withSource ?? $0.command })
+            }
+        }
+        return try Self.checked(replies)
+    }
+
+    /// Sends again what was carried out in part: no error tells for certain any more that nothing was.
+    private func sendAgain(_ body: () async throws -> [RESPValue]) async throws -> [RESPValue] {
+        do {
+            return try await body()
+        } catch let error as RedisClientError {
+            throw RedisFailure.storeError(error, mayBeInPart: true)
+        }
+    }
 
     private func sendDurably(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
         guard waitReplicas > 0 else { return try await send(commands, to: writer) }
@@ -67,13 +96,18 @@ struct RedisCalls: Sendable {
     private func sendAndWait(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
         var replies = try await sendContiguously(commands.map(\.command))
         if Self.missesScript(replies) {
-            replies = try await sendContiguously(commands.map { $0.withSource ?? $0.command })
+            replies = try await sendAgain {
+                try await sendContiguously(commands.map { $0.withSource ?? $0.command })
+            }
         }
-        guard case .number(let confirmed) = replies.removeLast() else {
-            throw RedisClientError(.protocolViolation, reason: "an unexpected reply to WAIT")
-        }
+        let confirmation = replies.removeLast()
         // A write that was refused is the greater failure.
         for case .error(let error) in replies { throw error }
+        // Redis ends the wait with an error (`UNBLOCKED`) when it becomes a replica meanwhile.
+        if case .error(let error) = confirmation { throw SessionStoreError(.notReplicated, reason: error.description) }
+        guard case .number(let confirmed) = confirmation else {
+            throw RedisClientError(.protocolViolation, reason: "an unexpected reply to WAIT")
+        }
         guard confirmed >= waitReplicas else {
             throw SessionStoreError(
                 .notReplicated,
@@ -102,11 +136,13 @@ struct RedisCalls: Sendable {
         return replies
     }
 
-    static func translatingErrors<Value>(_ body: () async throws -> Value) async throws -> Value {
+    static func translatingErrors<Value>(
+        mayBeInPart: Bool = false, _ body: () async throws -> Value
+    ) async throws -> Value {
         do {
             return try await body()
         } catch {
-            throw RedisFailure.storeError(error)
+            throw RedisFailure.storeError(error, mayBeInPart: mayBeInPart)
         }
     }
 }

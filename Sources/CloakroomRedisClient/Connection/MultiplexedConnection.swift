@@ -89,7 +89,7 @@ final class MultiplexedConnection: Sendable {
     private func enqueue(_ request: RedisRequest) {
         switch queue.enqueue(request) {
         case .none: break
-        case .fail(let error): request.fail(error)
+        case .fail(let error): request.end(error)
         case .wakeConnection:
             eventLoop.execute { self.current.withLock { $0 }?.handler.value.writeQueued() }
         case .waitForConnection:
@@ -273,7 +273,7 @@ final class MultiplexedConnection: Sendable {
     private static let shutDownError = RedisClientError(.shutDown, reason: "the Redis client was shut down")
 
     private func fail(_ requests: [RedisRequest], _ error: RedisClientError) {
-        for request in requests { request.fail(error) }
+        for request in requests { request.end(error) }
     }
 
     /// Takes requests from a caller that found its favourite connection down too late.

@@ -104,13 +104,14 @@ final class RedisChannelHandler: ChannelInboundHandler {
         var buffer = context.channel.allocator.buffer(capacity: bufferSize)
         for request in requests where request.isWaiting {
             guard request.deadline > now else {
-                request.fail(RedisClientError(.timeout, reason: "the command could not be sent in time"))
+                request.end(RedisClientError(.notSent, reason: "the command could not be sent in time"))
                 continue
             }
             guard receiving.machine.write(request, expecting: request.payload.count) else {
                 unanswered.append(request)
                 continue
             }
+            request.noteSent()
             request.payload.encode(into: &buffer)
         }
         guard buffer.readableBytes > 0 else { return }
@@ -160,7 +161,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
             isOverdue = true
             // Pushes without end must not make a connection look alive on which nothing is answered.
             if request.deadline + stallLimit * 4 <= now { isLongOverdue = true }
-            request.fail(RedisClientError(.timeout, reason: "Redis did not answer in time"))
+            request.end(RedisClientError(.timeout, reason: "Redis did not answer in time"))
             return true
         }
         guard isOverdue, let context, isLongOverdue || lastReceived + stallLimit <= now else {

@@ -61,6 +61,7 @@ final class RedisRequest: Sendable {
     let deadline: NIODeadline
     private let state = Mutex(State.idle)
     private let retries = Atomic<Int>(0)
+    private let wasSent = Atomic<Bool>(false)
 
     init(_ payload: Payload, deadline: NIODeadline) {
         self.payload = payload
@@ -76,6 +77,12 @@ final class RedisRequest: Sendable {
         guard isWaiting, deadline > now, payload.isIdempotent else { return false }
         return retries.add(1, ordering: .relaxed).newValue <= Self.maximumRetries
     }
+
+    /// Tells that it is being written to a connection.
+    func noteSent() { wasSent.store(true, ordering: .relaxed) }
+
+    /// Fails the call; the error tells whether the commands may have been carried out.
+    func end(_ error: RedisClientError) { fail(error.ending(wasSent: wasSent.load(ordering: .relaxed))) }
 
     /// Whether someone still waits for the replies.
     var isWaiting: Bool {

@@ -10,7 +10,12 @@ public struct RedisServerError: Error, Sendable, Equatable {
         case scriptUnknown, scriptBusy, wrongType
         case moved, ask, tryAgain, clusterDown
         case tooManyClients, connectionDenied
-        case unknownCommand, other
+        case unknownCommand
+        /// `EXECABORT` after an error of a command of the transaction: nothing of it was carried out.
+        case transactionAborted
+        /// `ERR`, with words for people only: mostly of a command's form.
+        case unspecified
+        case other
     }
 
     /// The code; of a redirection, which quotes no argument, the whole answer. One string, as every reply has the size of
@@ -72,6 +77,7 @@ public struct RedisServerError: Error, Sendable, Equatable {
         case "CLUSTERDOWN": .clusterDown
         case "NOPROTO": .unknownCommand
         case "DENIED": .connectionDenied
+        case "EXECABORT": kindOfAbort(message)
         default:
             if message.hasPrefix("ERR unknown command") {
                 .unknownCommand
@@ -79,9 +85,17 @@ public struct RedisServerError: Error, Sendable, Equatable {
                 // So Redis 6.2 reports what stopped a script.
                 .readOnly
             } else {
-                message.hasPrefix("ERR max number of clients") ? .tooManyClients : .other
+                message.hasPrefix("ERR max number of clients") ? .tooManyClients : code == "ERR" ? .unspecified : .other
             }
         }
+    }
+
+    /// What `EXEC` itself was refused for, as in `EXECABORT Transaction discarded because of: READONLY …`.
+    private static func kindOfAbort(_ message: String) -> Kind {
+        guard let cause = message.firstRange(of: "because of: ") else { return .transactionAborted }
+        let code = message[cause.upperBound...].prefix { $0 != " " }
+        let kind = code == "EXECABORT" ? .other : kind(of: String(code), message: "")
+        return kind == .other ? .transactionAborted : kind
     }
 }
 
@@ -111,7 +125,8 @@ extension RedisServerError: CustomStringConvertible, CustomDebugStringConvertibl
         case .tooManyClients: "it has as many connections as it takes (maxclients)"
         case .connectionDenied: "it takes connections of its own machine only (protected-mode), until a password is set"
         case .unknownCommand: "it does not know the command; Redis 6.2 or newer is needed"
-        case .other: "an error"
+        case .transactionAborted: "the transaction was not carried out"
+        case .unspecified, .other: "an error"
         }
     }
 }

@@ -80,7 +80,7 @@ struct ClusterAttempt {
             guard isIdempotent, losses < Self.maximumLosses else { return nil }
             losses += 1
             return Step(delay: wait(), wantsMap: true)
-        case .timeout, .protocolViolation, .overloaded:
+        case .timeout, .notSent, .protocolViolation, .overloaded:
             return nil
         }
     }

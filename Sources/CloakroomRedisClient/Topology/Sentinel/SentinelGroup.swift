@@ -53,17 +53,26 @@ final class SentinelGroup: Sendable {
         return try await sendAgain(commands, replies, deadline)
     }
 
-    /// Sends all commands again if none that writes was carried out.
+    /// Sends commands as one group over one connection. If the server refuses because it is not the primary any more, all
+    /// of them are sent again, never some: a part of a transaction outside of it would be something else.
     ///
     /// - Returns: a reply for each, errors included.
     func send(contiguous commands: [RedisCommand]) async throws -> [RESPValue] {
         let deadline = NIODeadline.now() + timeout
-        let first = commands.firstIndex { $0.keyIndex != nil } ?? 0
+        var wasCarriedOutInPart = false
         while true {
-            let replies = try await node.send(pipeline: commands, deadline: deadline)
-            guard replies.contains(where: \.isReadOnlyError) else { return replies }
+            let replies: [RESPValue]
+            do {
+                replies = try await node.send(pipeline: commands, deadline: deadline)
+            } catch let error as RedisClientError {
+                throw error.ending(wasSent: wasCarriedOutInPart || !error.isCertainlyNotCarriedOut)
+            }
+            let refusal = GroupRefusal(commands, replies)
+            guard refusal != .none else { return replies }
             giveUpReplica()
-            guard replies[first].isReadOnlyError, NIODeadline.now() + Self.pause < deadline else { return replies }
+            wasCarriedOutInPart = wasCarriedOutInPart || refusal == .inPart
+            guard refusal == .whole || commands.allSatisfy(\.isIdempotent), NIODeadline.now() + Self.pause < deadline
+            else { return replies }
             try await Task.sleep(for: .nanoseconds(Self.pause.nanoseconds))
         }
     }
@@ -171,7 +180,7 @@ final class SentinelGroup: Sendable {
 }
 
 extension RESPValue {
-    fileprivate var isReadOnlyError: Bool {
+    var isReadOnlyError: Bool {
         if case .error(let error) = self { error.kind == .readOnly } else { false }
     }
 }

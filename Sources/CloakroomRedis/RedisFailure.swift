@@ -19,7 +19,7 @@ enum RedisFailure {
 
     private static func code(of error: RedisServerError) -> SessionStoreError.Code {
         switch error.kind {
-        case .loading, .readOnly, .primaryDown, .clusterDown, .tryAgain, .scriptBusy, .tooManyClients: .unavailable
+        case .loading, .primaryDown, .clusterDown, .tryAgain, .scriptBusy, .tooManyClients: .unavailable
         default: .rejected
         }
     }

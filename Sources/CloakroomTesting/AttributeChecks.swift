@@ -16,7 +16,8 @@ private enum Cart: SessionAttributeKey {
 private struct Refusal: Error {}
 
 extension StoreConformance {
-    static let attributeChecks: [Check] = [
+    /// The checks of what the app and the server keep beside tokens, and of ends on a condition; part of ``checks``.
+    public static let attributeChecks: [Check] = [
         Check("what a session begins with is read back by any replica") { subject in
             var attributes = SessionAttributes()
             attributes[Counter.self] = 7
@@ -125,8 +126,8 @@ extension StoreConformance {
         Check("R24: of 500 races of a refresh against a conditional end, none ends the refreshed session") { subject in
             for _ in 0..<500 {
                 let id = try await subject.store.createSession(tokens: Sample.tokens(), userInfo: Sample.userInfo)
-                async let refreshed = subject.replica.refreshSession(id, tokens: Sample.tokens("second"))
                 async let outcome = subject.store.deleteSession(id, ifTokensAre: Sample.tokens())
+                async let refreshed = subject.replica.refreshSession(id, tokens: Sample.tokens("second"))
                 let isRefreshed = try await refreshed != nil
                 let hasEnded = try await outcome == .ended
                 try expect(isRefreshed != hasEnded, "one of the two happens")

@@ -49,8 +49,9 @@ import Testing
             ("DENIED Redis is running in protected mode because s3cret", .connectionDenied),
             ("MOVED 3999 127.0.0.1:6381", .moved),
             ("ERR unknown command 'HELLO', with args beginning with: 's3cret'", .unknownCommand),
-            ("ERR s3cret", .other), ("", .other),
-            (String(repeating: "X", count: 1000), .other),
+            ("ERR s3cret", .unspecified), ("", .unspecified),
+            ("EXECABORT Transaction discarded because of previous errors.", .transactionAborted),
+            (String(repeating: "X", count: 1000), .unspecified), ("CROSSSLOT Keys s3cret", .other),
         ])
     func serverErrors(_ message: String, _ kind: RedisServerError.Kind) {
         let error = RedisServerError(message: message)

@@ -22,6 +22,7 @@ import Testing
 @Suite struct ExtendedConformanceSuiteTests {
     private static let checks =
         StoreConformance.directoryChecks + StoreConformance.transferChecks + StoreConformance.leaseChecks
+        + StoreConformance.attributeChecks
 
     @Test("a store with a flaw fails the check for it", arguments: Flaw.allCases)
     func findsFlaw(_ flaw: Flaw) async throws {

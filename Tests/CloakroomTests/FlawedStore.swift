@@ -9,9 +9,10 @@ enum Flaw: CaseIterable {
     // Lists.
     case listsEveryone, listsOldestFirst, listsEveryProviderSession, pagesDropTheLast, acceptsAnyCursor
     case countsEnded, countsEveryone, refreshUnlists, listsEnded, listIsUse
-    case ignoresIssuer
+    case ignoresIssuer, ignoresDefaultIssuer, normalizesSubjects
     // Conditional ends and the app's own data.
-    case conditionalEndAlways, updateLosesOthers, updateForgets, updateTakesAll
+    case beginsWithLess, conditionalEndAlways, conditionalEndLate, updateCreates, updateRevives, updateLosesOthers,
+        updateForgets, updateTakesAll
     // Revocation.
     case revokesByHandleAlone, keepsNobody, keepsAnother, revokesProviderUsers, revokesSome, revokedStaysListed
     // The limit per user.
@@ -37,6 +38,13 @@ enum Flaw: CaseIterable {
         case .listIsUse:
             "R18: a list is no use: unused sessions end and leave it, used ones stay and say when they were last seen"
         case .ignoresIssuer: "users and sessions of two providers with the same names are strangers to each other"
+        case .ignoresDefaultIssuer: "the default issuer's users are found with and without its name"
+        case .normalizesSubjects: "subjects that look the same but differ in their bytes are two users"
+        case .beginsWithLess: "what a session begins with is read back by any replica"
+        case .conditionalEndLate:
+            "R24: of 500 races of a refresh against a conditional end, none ends the refreshed session"
+        case .updateCreates: "an update of an unknown or deleted session answers nil and makes none"
+        case .updateRevives: "R30: of 500 races of logout against an update, none revives the session"
         case .conditionalEndAlways: "R24: a session is ended on a condition only if its tokens are still the same"
         case .updateLosesOthers: "of 1,000 updates at once, on two replicas, none is lost"
         case .updateForgets: "the app's own data is read back by any replica, and survives a refresh"
@@ -105,6 +113,8 @@ final class FlawedStore: SessionStore {
             let older = all.withLock { $0.filter { $0.session.userInfo.subject == subject } }
             if older.count >= maximum { try await inner.deleteSession(older[older.count - maximum].id) }
         }
+        var new = new
+        if flaw == .beginsWithLess { new.client = nil }
         let id = try await inner.createSession(new)
         if let session = try await inner.session(for: id) { all.withLock { $0.append((id, session)) } }
         guard let maximum = policy.maximumPerUser else { return id }
@@ -136,6 +146,11 @@ final class FlawedStore: SessionStore {
     }
 
     func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
+        if flaw == .conditionalEndLate, try await inner.session(for: id)?.tokens == tokens {
+            try await Task.sleep(for: .milliseconds(1))
+            try await inner.deleteSession(id)
+            return .ended
+        }
         guard flaw == .conditionalEndAlways else { return try await inner.deleteSession(id, ifTokensAre: tokens) }
         try await inner.deleteSession(id)
         return .ended
@@ -151,6 +166,19 @@ final class FlawedStore: SessionStore {
             try await Task.sleep(for: .milliseconds(1))
             let changed = attributes
             return try await inner.updateSession(id) { $0 = changed }
+        case .updateCreates:
+            if let session = try await inner.updateSession(id, change) { return session }
+            let session = Session(
+                tokens: TokenSet(accessToken: "a"), userInfo: UserInfo(subject: "s"), createdAt: .now,
+                expiresAt: .now + 60)
+            _ = try await inner.insertSession(session, for: id)
+            return session
+        case .updateRevives:
+            guard let session = try await inner.session(for: id) else { return nil }
+            try await Task.sleep(for: .milliseconds(1))
+            if let updated = try await inner.updateSession(id, change) { return updated }
+            _ = try await inner.insertSession(session, for: id)
+            return session
         case .updateForgets: return try await inner.session(for: id)
         case .updateTakesAll:
             guard let session = try await inner.session(for: id) else { return nil }
@@ -175,7 +203,8 @@ extension FlawedStore: SessionDirectory {
     func sessions(ofUser user: UserIdentity) async throws -> [SessionSummary] {
         let listed = try await inner.sessions(ofUser: user)
         switch flaw {
-        case .ignoresIssuer: return summaries { $0.userInfo.subject == user.subject }
+        case .ignoresDefaultIssuer: return user.issuer == nil ? [] : listed
+        case .normalizesSubjects, .ignoresIssuer: return summaries { $0.userInfo.subject == user.subject }
         case .listsEveryone: return summaries { _ in true }
         case .listsOldestFirst: return listed.reversed()
         case .listsEnded, .revokedStaysListed: return summaries { $0.userInfo.subject == user.subject }

@@ -142,14 +142,14 @@ import Testing
         #expect(store.indexedNameCount == 0 && store.heldSessionCount == 0)
     }
 
-    @Test("a refresh that says another provider session moves the session there")
-    func providerSessionMoves() async throws {
+    @Test("a refresh that says another provider session leaves the session in that of its login, which was verified")
+    func providerSessionStays() async throws {
         let store = store()
         let id = try await store.createSession(tokens: tokens("first"), userInfo: UserInfo(subject: "s"))
         _ = try await store.refreshSession(id, tokens: tokens("second"))
-        #expect(try await store.sessions(ofProviderSession: "first").isEmpty)
-        #expect(try await store.deleteSessions(ofProviderSession: "first") == 0)
-        #expect(try await store.deleteSessions(ofProviderSession: "second") == 1)
+        #expect(try await store.sessions(ofProviderSession: "second").isEmpty)
+        #expect(try await store.deleteSessions(ofProviderSession: "second") == 0)
+        #expect(try await store.deleteSessions(ofProviderSession: "first") == 1)
         #expect(try await store.session(for: id) == nil)
         #expect(store.indexedNameCount == 0)
     }

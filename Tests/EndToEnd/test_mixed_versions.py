@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from support.gateway import Gateway
+from support.gateway import Gateway, new_key
 from support.login import log_in
 from support.ports import free_port
 from support.providers import Kind, Provider
@@ -28,8 +28,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.parametrize("form", ["plain", "sealed"])
 @pytest.mark.parametrize("first", ["previous", "current"])
-def test_a_mixed_deploy_loses_no_session(servers: Servers, tmp_path: Path, any_provider: Kind, first: str) -> None:
+def test_a_mixed_deploy_loses_no_session(
+    servers: Servers, tmp_path: Path, any_provider: Kind, first: str, form: str
+) -> None:
     """`first` is the one where users log in; the other serves them too, near cache and all."""
     port = free_port()
     url = f"http://localhost:{port}"
@@ -37,11 +40,12 @@ def test_a_mixed_deploy_loses_no_session(servers: Servers, tmp_path: Path, any_p
     provider = servers.add(Provider(any_provider, tmp_path / "provider", url)).launch()
     previous = Path(PREVIOUS or "").resolve()
     programs = {"previous": previous, "current": None}
+    keys = {"SESSION_KEYS": new_key(tmp_path)} if form == "sealed" else {}
     gateways = {
         name: servers.add(
             Gateway(
                 tmp_path / name, name, port if name == first else None, program, PUBLIC_URL=url, REDIS_URL=redis.url,
-                SESSION_IDLE_TIMEOUT="30m", **provider.settings,
+                SESSION_IDLE_TIMEOUT="30m", **keys, **provider.settings,
             )
         ).launch_ready()
         for name, program in programs.items()
@@ -62,3 +66,34 @@ def test_a_mixed_deploy_loses_no_session(servers: Servers, tmp_path: Path, any_p
         assert begin.me(session) == other.me(session) == 200
     client = redis.client()
     assert {key for key in client.scan_iter() if client.ttl(key) == -1} == set()
+
+
+@pytest.mark.parametrize("form", ["plain", "sealed"])
+@pytest.mark.parametrize("first", ["previous", "current"])
+def test_both_versions_count_the_sessions_of_a_user_alike(
+    servers: Servers, tmp_path: Path, any_provider: Kind, first: str, form: str
+) -> None:
+    """The limit per user goes by the user's index: each version must find there what the other has entered."""
+    port = free_port()
+    url = f"http://localhost:{port}"
+    redis = servers.add(RedisServer(tmp_path / "redis")).launch()
+    provider = servers.add(Provider(any_provider, tmp_path / "provider", url)).launch()
+    keys = {"SESSION_KEYS": new_key(tmp_path)} if form == "sealed" else {}
+    programs = {"previous": Path(PREVIOUS or "").resolve(), "current": None}
+    second = "current" if first == "previous" else "previous"
+    sessions: list[str] = []
+    gateway = None
+    # One after the other on the port that the provider sends browsers back to.
+    for name in (first, second):
+        gateway = servers.add(
+            Gateway(
+                tmp_path / name, name, port, programs[name], PUBLIC_URL=url, REDIS_URL=redis.url,
+                SESSION_MAX_PER_USER="3", **keys, **provider.settings,
+            )
+        ).launch_ready()
+        sessions += [log_in(requests.Session(), gateway.url, provider) for _ in range(2)]
+        if name == first:
+            gateway.stop()
+    assert gateway is not None
+    eventually("the oldest is over", lambda: gateway.me(sessions[0]) == 401, within=5)
+    assert [gateway.me(session) for session in sessions[1:]] == [200, 200, 200]

@@ -52,6 +52,8 @@ extension Integration {
                 try await withStores([try configuration(primary)]) { stores in
                     let store = stores[0]
                     let id = try await store.createSession(tokens: .sample(), userInfo: .jane)
+                    // One for the last call: the create that is refused leaves none.
+                    _ = try await store.createSession(tokens: .sample(), userInfo: .jane)
                     replica.pause()
                     let calls: [@Sendable () async throws -> Void] = [
                         { _ = try await store.createSession(tokens: .sample(), userInfo: .jane) },

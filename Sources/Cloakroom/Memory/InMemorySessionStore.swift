@@ -117,7 +117,7 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
                 entry.session.attributes = updated.attributes
                 return entry.session
             }
-            if let stored { return stored }
+            if let stored, let session = stored { return session }
             try Task.checkCancellation()
         }
         return nil

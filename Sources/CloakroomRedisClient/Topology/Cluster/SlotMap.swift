@@ -88,7 +88,7 @@ extension SlotMap {
         guard hasShards || hasSlots else {
             guard case .error(let error) = slots else { throw .malformed }
             // "ERR This instance has cluster support disabled"
-            throw error.kind == .other && error.code == "ERR" ? .notCluster : .refused(error)
+            throw error.kind == .unspecified ? .notCluster : .refused(error)
         }
     }
 

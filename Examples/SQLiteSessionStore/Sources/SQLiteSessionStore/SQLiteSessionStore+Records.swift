@@ -1,0 +1,42 @@
+import Cloakroom
+import GRDB
+
+import struct Foundation.Data
+
+extension SQLiteSessionStore {
+    private static let maximumRecordSize = 16_384
+    /// How many logins may be under way at once.
+    private static let maximumRecordCount = 10_000
+
+    public func putRecord(_ record: [UInt8], key: String, lifetime: Duration) async throws {
+        guard record.count <= Self.maximumRecordSize else {
+            throw SessionStoreError(.tooLarge, reason: "a one-time record may have \(Self.maximumRecordSize) bytes")
+        }
+        try await write { db in
+            let now = Milliseconds.now
+            try db.execute(literal: "DELETE FROM records WHERE ends <= \(now) OR key = \(key.blob)")
+            let count = try Int.fetchOne(db, sql: "SELECT count(*) FROM records") ?? 0
+            guard count < Self.maximumRecordCount else {
+                throw SessionStoreError(.full, reason: "there are \(count) one-time records")
+            }
+            try db.execute(
+                literal: """
+                    INSERT INTO records (key, record, ends)
+                    VALUES (\(key.blob), \(Data(record)), \(now + lifetime.milliseconds))
+                    """)
+        }
+    }
+
+    public func takeRecord(key: String) async throws -> [UInt8]? {
+        try await write { db in
+            // Read and removed by one statement, so that one caller alone gets it.
+            let taking: SQL = "DELETE FROM records WHERE key = \(key.blob) RETURNING record, ends"
+            guard let row = try SQLRequest<Row>(literal: taking).fetchAll(db).first, row["ends"] > Milliseconds.now
+            else {
+                return nil
+            }
+            let record: Data = row["record"]
+            return Array(record)
+        }
+    }
+}

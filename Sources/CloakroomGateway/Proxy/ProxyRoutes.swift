@@ -63,32 +63,58 @@ struct ProxyRoutes: Sendable {
         outgoing.headers = ProxyFields.request(
             request.headers,
             client: .init(remoteAddress: context.remoteAddress, publicURL: publicURL, accessToken: token))
+        let connection = try await context.connection()
+        let upload = UploadBody(request.body, connection: connection)
         if let length = request.headers[.contentLength].flatMap(Int64.init) {
-            if length > 0 { outgoing.body = .stream(request.body, length: .known(length)) }
+            if length > 0 { outgoing.body = .stream(upload, length: .known(length)) }
         } else if request.headers[.transferEncoding] != nil {
-            outgoing.body = .stream(request.body, length: .unknown)
+            outgoing.body = .stream(upload, length: .unknown)
         }
         do {
-            let response = try await client.execute(outgoing, timeout: Self.deadline)
-            return Self.response(response, to: request)
+            let response = try await connection.whileConnected { [client, outgoing] in
+                try await client.execute(outgoing, timeout: Self.deadline)
+            }
+            let exchange = Exchange(response: response, upload: upload, connection: connection)
+            return await Self.response(exchange, to: request)
         } catch {
+            await upload.close()
             return Self.failure(error, context)
         }
     }
 
-    private static func response(_ upstream: HTTPClientResponse, to request: Request) -> Response {
+    /// A response of the upstream that is on its way to the client.
+    private struct Exchange: Sendable {
+        let response: HTTPClientResponse
+        let upload: UploadBody
+        let connection: ClientConnection
+    }
+
+    private static func response(_ exchange: Exchange, to request: Request) async -> Response {
+        let upstream = exchange.response
         let headers = ProxyFields.response(upstream.headers)
         let status = HTTPResponse.Status(
             code: Int(upstream.status.code), reasonPhrase: upstream.status.reasonPhrase)
         // These have no body whatever their fields say (RFC 9112 §6.3).
         guard request.method != .head, status != .noContent, status != .notModified else {
+            await exchange.upload.close()
             return Response(status: status, headers: headers)
         }
         let length = headers[.contentLength].flatMap(Int.init)
         return Response(
             status: status, headers: headers,
             body: ResponseBody(contentLength: length) { writer in
-                for try await chunk in upstream.body { try await writer.write(chunk) }
+                // Only the task uses the writer until it has ended.
+                nonisolated(unsafe) let shared = writer
+                do {
+                    try await exchange.connection.whileConnected {
+                        var out = shared
+                        for try await chunk in exchange.response.body { try await out.write(chunk) }
+                    }
+                } catch {
+                    await exchange.upload.close()
+                    throw error
+                }
+                await exchange.upload.close()
                 try await writer.finish(nil)
             })
     }

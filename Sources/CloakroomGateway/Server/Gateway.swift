@@ -99,6 +99,7 @@ public struct Gateway: Service {
             router: router,
             server: .http1(
                 configuration: .init(
+                    additionalChannelHandlers: [ClientConnectionHandler()],
                     idleTimeout: .seconds(75),
                     httpDecoderConfiguration: .init(maxHeaderFieldSize: 32_768, maxHeaderListSize: 65_536))),
             configuration: .init(address: .hostname(settings.host, port: settings.port)),

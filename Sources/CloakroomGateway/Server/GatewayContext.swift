@@ -11,12 +11,24 @@ struct GatewayContext: SessionRequestContext {
     let remoteAddress: String?
     var clientAddress: String? { remoteAddress }
 
+    private let channel: any Channel
+
     init(source: ApplicationRequestContextSource) {
         coreContext = .init(source: source)
+        channel = source.channel
         remoteAddress = source.channel.remoteAddress?.ipAddress
         if let id = logger[metadataKey: Self.requestIDKey] {
             logger[metadataKey: Self.requestIDKey] = "\(Self.padded("\(id)"))"
         }
+    }
+
+    /// The connection that the request came on.
+    func connection() async throws -> ClientConnection {
+        try await channel.eventLoop.submit { [channel] in
+            let handler = try channel.pipeline.syncOperations.handler(type: ClientConnectionHandler.self)
+            guard let connection = handler.connection else { throw ChannelError.ioOnClosedChannel }
+            return connection
+        }.get()
     }
 
     /// Where Hummingbird keeps a request's ID.

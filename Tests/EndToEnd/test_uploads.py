@@ -1,0 +1,157 @@
+"""Uploads that the upstream refuses early, and clients that hang up: only that exchange ends (R47, R48)."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import Iterator
+
+import pytest
+
+from support.gateway import COOKIE, Gateway
+from support.records import put, record
+from support.redis_server import RedisServer
+from support.servers import Servers
+from support.wait import eventually
+
+SESSION = "a-session-of-the-uploads"
+
+
+class Upstream:
+    """Answers at the end of a request's head: 413 at /api/refuse, never at /api/hang, else 200. Counts connections."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.hanging = 0
+        self.lock = threading.Lock()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection: socket.socket) -> None:
+        with connection:
+            head = b""
+            while b"\r\n\r\n" not in head:
+                part = connection.recv(65536)
+                if not part:
+                    return
+                head += part
+            target = head.split()[1]
+            if target == b"/api/hang":
+                with self.lock:
+                    self.hanging += 1
+                try:
+                    while connection.recv(65536):
+                        pass
+                except OSError:
+                    pass
+                with self.lock:
+                    self.hanging -= 1
+                return
+            status = b"413 Content Too Large" if target == b"/api/refuse" else b"200 OK"
+            connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone")
+
+    def close(self) -> None:
+        self.listener.close()
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Upstream]:
+    upstream = Upstream()
+    yield upstream
+    upstream.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(module_servers: Servers, tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Gateway:
+    redis = module_servers.add(RedisServer(tmp_path_factory.mktemp("redis"))).launch()
+    gateway = Gateway(tmp_path_factory.mktemp("gateway"), REDIS_URL=redis.url, UPSTREAM_URL=upstream.url)
+    put(redis.client(), record("user-1"), SESSION)
+    return module_servers.add(gateway).launch_ready()
+
+
+def open_request(gateway: Gateway, start: str, *fields: str, body: bytes = b"") -> socket.socket:
+    lines = [start, "Host: localhost", f"Cookie: {COOKIE}={SESSION}", "X-CSRF: 1", *fields]
+    connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=10)
+    connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+    return connection
+
+
+def rest(connection: socket.socket) -> bytes:
+    """What comes until the gateway closes."""
+    answer = b""
+    with connection:
+        while part := connection.recv(65536):
+            answer += part
+    return answer
+
+
+def memory(gateway: Gateway) -> int:
+    with open(f"/proc/{gateway.pid}/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+@pytest.mark.parametrize("expect", [[], ["Expect: 100-continue"]], ids=["plain", "expect"])
+def test_r47_an_upload_refused_early_gets_its_answer(gateway: Gateway, expect: list[str]) -> None:
+    for _ in range(50):
+        connection = open_request(
+            gateway, "POST /api/refuse HTTP/1.1", "Content-Length: 100000", *expect, body=b"" if expect else b"abc"
+        )
+        answer = rest(connection)
+        assert b" 413 " in answer and answer.endswith(b"done"), answer
+    assert gateway.status("/healthz") == 200
+
+
+@pytest.mark.parametrize(
+    "request_", [("GET /api/hang HTTP/1.1",), ("POST /api/hang HTTP/1.1", "Content-Length: 100000")], ids=["get", "post"]
+)
+def test_r47_a_hang_up_ends_the_upstream_exchange(
+    gateway: Gateway, upstream: Upstream, request_: tuple[str, ...]
+) -> None:
+    connections = [open_request(gateway, *request_, body=b"abc" if len(request_) > 1 else b"") for _ in range(50)]
+    eventually("all reach the upstream", lambda: upstream.hanging == 50)
+    for connection in connections:
+        connection.close()
+    eventually("all upstream exchanges end", lambda: upstream.hanging == 0, within=1)
+    assert gateway.status("/healthz") == 200
+
+
+@pytest.mark.parametrize(
+    ("start", "fields"),
+    [
+        ("GET /api/x HTTP/1.1", ["Connection: Upgrade", "Upgrade: websocket"]),
+        ("CONNECT localhost:1 HTTP/1.1", []),
+    ],
+    ids=["upgrade", "connect"],
+)
+def test_r48_nothing_after_an_upgrade_is_kept(gateway: Gateway, start: str, fields: list[str]) -> None:
+    before = memory(gateway)
+    connection = open_request(gateway, start, *fields)
+    try:
+        for _ in range(64):
+            connection.sendall(bytes(1 << 20))
+    except OSError:
+        pass
+    assert memory(gateway) - before < 8 << 20
+    try:
+        rest(connection)
+    except ConnectionError:
+        pass
+    assert gateway.status("/healthz") == 200
+
+
+@pytest.mark.parametrize("hello", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bytes.fromhex("160301020001")], ids=["h2", "tls"])
+def test_r48_what_is_no_http_1_is_closed(gateway: Gateway, hello: bytes) -> None:
+    connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=5)
+    connection.sendall(hello)
+    try:
+        rest(connection)
+    except ConnectionError:
+        pass

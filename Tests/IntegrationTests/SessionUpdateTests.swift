@@ -21,7 +21,9 @@ extension Integration {
                     try await withThrowingTaskGroup(of: Void.self) { group in
                         for number in 0..<10_000 {
                             let store = stores[number % 2]
-                            group.addTask { try await store.updateSession(id) { $0[TestCounter.self, default: 0] += 1 } }
+                            group.addTask {
+                                try await store.updateSession(id) { $0[TestCounter.self, default: 0] += 1 }
+                            }
                         }
                         // Refreshes meanwhile lose nothing and are not lost.
                         for number in 0..<50 {

@@ -48,13 +48,28 @@ import Testing
         ])
         #expect(settings.effectiveStore == .redis && settings.redisEnabled && settings.redis.isURLGiven)
         let factory = StoreFactory(settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        #expect(factory.policy == SessionPolicy(idleTimeout: .seconds(1800), maximumPerUser: 3))
+        #expect(
+            factory.policy
+                == SessionPolicy(
+                    idleTimeout: .seconds(1800), maximumPerUser: 3, defaultIssuer: settings.oidcIssuer))
         let store = try factory.primary()
         #expect(try store.url == RedisURL("redis://cache:6380/2") && store.keyPrefix == "s:")
         #expect(store.connectionsPerNode == 7 && store.waitReplicas == 2 && store.waitTimeout == .milliseconds(500))
         #expect(store.compressionThreshold == 2048 && store.keyring == nil)
         #expect(store.nearCache?.maximumEntries == 10 && store.nearCache?.maximumBytes == 1 << 20)
         #expect(try factory.secondary() == nil)
+    }
+
+    @Test("SESSION_PLAIN=refuse reaches the store, and is an error where nothing is sealed")
+    func plainSessions() async throws {
+        let keys = SessionKeyring.generateKey()
+        let settings = try await load(["SESSION_KEYS": keys, "SESSION_PLAIN": "refuse", "REDIS_ENABLED": "true"])
+        let factory = StoreFactory(settings: settings, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        #expect(try factory.primary().acceptsPlain == false)
+        #expect(try await failure(["SESSION_PLAIN": "refuse"]).contains("SESSION_PLAIN"))
+        #expect(try await failure(["SESSION_PLAIN": "maybe"]).contains("accept or refuse"))
+        let unsealed = ["SESSION_KEYS": keys, "SESSION_SEAL": "false", "SESSION_PLAIN": "refuse"]
+        #expect(try await failure(unsealed).contains("SESSION_PLAIN"))
     }
 
     @Test("SESSION_STORE follows REDIS_ENABLED, and may name it instead")

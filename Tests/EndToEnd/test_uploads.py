@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import random
 import socket
+import struct
 import threading
+import time
 from typing import Iterator
 
 import pytest
@@ -15,6 +19,7 @@ from support.servers import Servers
 from support.wait import eventually
 
 SESSION = "a-session-of-the-uploads"
+OTHER = "a-session-of-another-user"
 
 
 class Upstream:
@@ -74,6 +79,7 @@ def gateway(module_servers: Servers, tmp_path_factory: pytest.TempPathFactory, u
     redis = module_servers.add(RedisServer(tmp_path_factory.mktemp("redis"))).launch()
     gateway = Gateway(tmp_path_factory.mktemp("gateway"), REDIS_URL=redis.url, UPSTREAM_URL=upstream.url)
     put(redis.client(), record("user-1"), SESSION)
+    put(redis.client(), record("user-2"), OTHER)
     return module_servers.add(gateway).launch_ready()
 
 
@@ -155,3 +161,68 @@ def test_r48_what_is_no_http_1_is_closed(gateway: Gateway, hello: bytes) -> None
         rest(connection)
     except ConnectionError:
         pass
+
+
+def test_r50_one_session_holds_a_part_of_the_places_only(gateway: Gateway, upstream: Upstream) -> None:
+    connections = [open_request(gateway, "GET /api/hang HTTP/1.1") for _ in range(400)]
+    eventually("it has its part of the places", lambda: upstream.hanging == 128)
+    for _ in range(20):
+        started = time.monotonic()
+        assert gateway.get("/api/x", OTHER, headers={"X-CSRF": "1"}).status_code == 200
+        assert time.monotonic() - started < 1, "another user is served"
+    assert upstream.hanging <= 128
+    for connection in connections:
+        connection.close()
+    eventually("all places are free", lambda: upstream.hanging == 0, within=1)
+    assert gateway.get("/api/x", SESSION, headers={"X-CSRF": "1"}).status_code == 200
+
+
+def test_r47_hostile_clients_harm_nobody_else(gateway: Gateway, upstream: Upstream) -> None:
+    """Uploads refused early, stalled, and cut off at random bytes, while another user is served all the time."""
+    seed = int(os.environ.get("CLOAKROOM_SEED", str(random.randrange(1 << 32))))
+    print(f"CLOAKROOM_SEED={seed}")
+    choice = random.Random(seed)
+    done = threading.Event()
+    times: list[float] = []
+    failures: list[int] = []
+
+    def other_user() -> None:
+        while not done.is_set():
+            started = time.monotonic()
+            status = gateway.get("/api/x", OTHER, headers={"X-CSRF": "1"}).status_code
+            times.append(time.monotonic() - started)
+            if status != 200:
+                failures.append(status)
+
+    before = memory(gateway)
+    witness = threading.Thread(target=other_user)
+    witness.start()
+    try:
+        stalled = [
+            open_request(gateway, "POST /api/hang HTTP/1.1", "Content-Length: 100000", body=b"abc") for _ in range(50)
+        ]
+        for _ in range(200):
+            answer = rest(open_request(gateway, "POST /api/refuse HTTP/1.1", "Content-Length: 100000", body=b"abc"))
+            assert b" 413 " in answer, answer
+        for _ in range(50):
+            fields = ["Content-Length: 100000", "Expect: 100-continue"]
+            assert b" 413 " in rest(open_request(gateway, "POST /api/refuse HTTP/1.1", *fields))
+        request = (
+            f"POST /api/hang HTTP/1.1\r\nHost: localhost\r\nCookie: {COOKIE}={SESSION}\r\nX-CSRF: 1\r\n"
+            "Content-Length: 2000\r\n\r\n"
+        ).encode() + bytes(2000)
+        for _ in range(200):
+            with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
+                connection.sendall(request[: choice.randrange(1, len(request))])
+                if choice.random() < 0.5:
+                    # A reset rather than an orderly end.
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        for connection in stalled:
+            connection.close()
+        eventually("all places are free", lambda: upstream.hanging == 0, within=1)
+    finally:
+        done.set()
+        witness.join()
+    assert not failures and len(times) > 20
+    assert max(times) < 1, "another user's requests are answered under 1 s"
+    assert memory(gateway) - before < 16 << 20

@@ -15,6 +15,10 @@ struct SettingsOptions: ParsableArguments {
     var publicURL: String?
     @Option(help: ArgumentHelp("The API behind /api, for example http://localhost:8000.", valueName: "url"))
     var upstreamURL: String?
+    @Option(help: ArgumentHelp("Requests at the upstream at once (default: 512).", valueName: "number"))
+    var upstreamMaxConcurrent: String?
+    @Option(help: ArgumentHelp("Of them, requests of one session (default: 128).", valueName: "number"))
+    var upstreamMaxConcurrentPerSession: String?
 
     @OptionGroup(title: "Redis options")
     var redis: RedisOptions
@@ -53,6 +57,8 @@ struct SettingsOptions: ParsableArguments {
     var flags: [String: String] {
         let own: [String: String?] = [
             "HOST": host, "PORT": port, "PUBLIC_URL": publicURL, "UPSTREAM_URL": upstreamURL,
+            "UPSTREAM_MAX_CONCURRENT": upstreamMaxConcurrent,
+            "UPSTREAM_MAX_CONCURRENT_PER_SESSION": upstreamMaxConcurrentPerSession,
             "OIDC_ISSUER": oidcIssuer, "OIDC_CLIENT_ID": oidcClientID, "OIDC_CLIENT_AUTH": oidcClientAuth,
             "OIDC_SCOPES": oidcScopes, "OIDC_PROVIDER_NAME": oidcProviderName,
             "OIDC_DISCOVERY_URL": oidcDiscoveryURL, "REFRESH_MARGIN": refreshMargin,

@@ -17,9 +17,14 @@ struct ProxyRoutes: Sendable {
     let upstream: String
     let publicURL: PublicURL
     let client: HTTPClient
+    let places: UpstreamPlaces
     let refresher: TokenRefresher
 
-    init(upstreamURL: String, publicURL: PublicURL, client: HTTPClient, refresher: TokenRefresher) {
+    init(
+        upstreamURL: String, publicURL: PublicURL, client: HTTPClient, places: UpstreamPlaces,
+        refresher: TokenRefresher
+    ) {
+        self.places = places
         upstream = upstreamURL.hasSuffix("/") ? String(upstreamURL.dropLast()) : upstreamURL
         self.publicURL = publicURL
         self.client = client
@@ -51,19 +56,29 @@ struct ProxyRoutes: Sendable {
                 ["error": "provider_unavailable"], status: .serviceUnavailable,
                 headers: [.retryAfter: "\(max(1, retryAfter.components.seconds + 1))"])
         case .ready(let session):
-            return try await send(request, to: path, token: session.tokens.accessToken, context)
+            let connection = try await context.connection()
+            // A client that hangs up waits no longer.
+            let place = try await connection.whileConnected { [places] in try await places.take(for: live.id.handle) }
+            guard let place else {
+                context.logger.warning("Too many requests at the upstream", metadata: ["session": "\(live.id.handle)"])
+                return .json(
+                    ["error": "too_many_requests_at_upstream"], status: .serviceUnavailable,
+                    headers: [.retryAfter: FailureMiddleware<GatewayContext>.retryAfter])
+            }
+            return try await send(
+                request, to: path, token: session.tokens.accessToken, place, on: connection, context)
         }
     }
 
     private func send(
-        _ request: Request, to path: UpstreamPath, token: String, _ context: GatewayContext
+        _ request: Request, to path: UpstreamPath, token: String, _ place: UpstreamPlaces.Place,
+        on connection: ClientConnection, _ context: GatewayContext
     ) async throws -> Response {
         var outgoing = HTTPClientRequest(url: upstream + path.pathAndQuery)
         outgoing.method = HTTPMethod(rawValue: request.method.rawValue)
         outgoing.headers = ProxyFields.request(
             request.headers,
             client: .init(remoteAddress: context.remoteAddress, publicURL: publicURL, accessToken: token))
-        let connection = try await context.connection()
         let upload = UploadBody(request.body, connection: connection)
         if let length = request.headers[.contentLength].flatMap(Int64.init) {
             if length > 0 { outgoing.body = .stream(upload, length: .known(length)) }
@@ -74,7 +89,7 @@ struct ProxyRoutes: Sendable {
             let response = try await connection.whileConnected { [client, outgoing] in
                 try await client.execute(outgoing, timeout: Self.deadline)
             }
-            let exchange = Exchange(response: response, upload: upload, connection: connection)
+            let exchange = Exchange(response: response, upload: upload, connection: connection, place: place)
             return await Self.response(exchange, to: request)
         } catch {
             await upload.close()
@@ -87,6 +102,8 @@ struct ProxyRoutes: Sendable {
         let response: HTTPClientResponse
         let upload: UploadBody
         let connection: ClientConnection
+        /// Held until the response is sent or given up.
+        let place: UpstreamPlaces.Place
     }
 
     private static func response(_ exchange: Exchange, to request: Request) async -> Response {

@@ -65,7 +65,7 @@ public struct Gateway: Service {
     public func run() async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let provider = HTTPClient(eventLoopGroup: group, configuration: RelyingParty.httpClientConfiguration())
-        let upstream = HTTPClient(eventLoopGroup: group, configuration: Self.upstreamConfiguration)
+        let upstream = HTTPClient(eventLoopGroup: group, configuration: upstreamConfiguration)
         let result: Result<Void, any Error>
         do {
             result = .success(try await serve(provider: provider, upstream: upstream))
@@ -121,11 +121,11 @@ public struct Gateway: Service {
     }
 
     /// Redirects are never followed: they are the browser's business, and the token is for the upstream alone.
-    private static var upstreamConfiguration: HTTPClient.Configuration {
+    private var upstreamConfiguration: HTTPClient.Configuration {
         var configuration = HTTPClient.Configuration(
             redirectConfiguration: .disallow,
             timeout: .init(connect: .seconds(5), read: .seconds(300)))
-        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 128
+        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = settings.upstream.maximumConcurrent
         configuration.connectionPool.retryConnectionEstablishment = false
         // Shorter than servers commonly keep theirs: a request must not meet one that is just closing, as it might not be
         // safe to send again.

@@ -31,8 +31,14 @@ struct GatewayRouter {
             store: store, records: store, relyingParty: relyingParty, publicURL: publicURL, pages: pages
         ).add(to: router)
         if let upstreamURL = settings.upstreamURL {
-            ProxyRoutes(upstreamURL: upstreamURL, publicURL: publicURL, client: client, refresher: refresher)
-                .add(to: router)
+            ProxyRoutes(
+                upstreamURL: upstreamURL, publicURL: publicURL, client: client,
+                places: UpstreamPlaces(
+                    limit: settings.upstream.maximumConcurrent,
+                    perSession: settings.upstream.maximumConcurrentPerSession),
+                refresher: refresher
+            )
+            .add(to: router)
         }
         return router
     }

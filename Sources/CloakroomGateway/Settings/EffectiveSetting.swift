@@ -30,7 +30,10 @@ extension GatewaySettings {
     private var general: [(String, String?)] {
         [
             ("HOST", host), ("PORT", "\(port)"), ("PUBLIC_URL", publicURL ?? effectivePublicURL),
-            ("UPSTREAM_URL", upstreamURL), ("LOG_LEVEL", logLevel.rawValue), ("LOG_FORMAT", logFormat.rawValue),
+            ("UPSTREAM_URL", upstreamURL),
+            ("UPSTREAM_MAX_CONCURRENT", "\(upstream.maximumConcurrent)"),
+            ("UPSTREAM_MAX_CONCURRENT_PER_SESSION", "\(upstream.maximumConcurrentPerSession)"),
+            ("LOG_LEVEL", logLevel.rawValue), ("LOG_FORMAT", logFormat.rawValue),
             ("CLOAKROOM_REPLICA_NAME", replicaName),
         ]
     }

@@ -87,6 +87,7 @@ extension GatewaySettings {
         oidcProviderName = reader.text("oidc.provider.name") ?? oidcProviderName
         oidcDiscoveryURL = reader.text("oidc.discovery.url")
         refresh = try RefreshSettings(reading: reader)
+        upstream = try UpstreamSettings(reading: reader)
         logLevel =
             try reader.value(
                 "log.level", "LOG_LEVEL", "one of " + Logger.Level.allCases.map(\.rawValue).joined(separator: ", "),

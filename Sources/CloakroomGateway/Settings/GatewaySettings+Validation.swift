@@ -27,6 +27,7 @@ extension GatewaySettings {
         try validateStore()
         try validateProvider()
         try refresh.validate()
+        try upstream.validate()
         if let replicaName, !replicaName.isVisibleASCII(1...64) {
             throw .wrong("CLOAKROOM_REPLICA_NAME", value: replicaName, expected: "1 to 64 visible ASCII characters")
         }

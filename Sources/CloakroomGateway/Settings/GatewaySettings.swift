@@ -60,6 +60,8 @@ public struct GatewaySettings: Sendable {
     /// Where to fetch the provider's metadata if not below the issuer (`OIDC_DISCOVERY_URL`).
     public var oidcDiscoveryURL: String?
 
+    /// How many requests may be with the upstream at once.
+    public var upstream = UpstreamSettings()
     /// When access tokens are refreshed.
     public var refresh = RefreshSettings()
 

@@ -125,6 +125,12 @@ def test_settings_are_shown_as_they_count(redis: RedisServer, tmp_path: Path) ->
     assert key not in json.dumps(report)
 
 
+def test_plain_sessions_beside_sealed_ones_are_a_warning(redis: RedisServer, tmp_path: Path) -> None:
+    settings = {"REDIS_URL": redis.url, "SESSION_KEYS": new_key(tmp_path)}
+    assert line(check(tmp_path, 0, **settings), "plain")["status"] == "warn"
+    assert line(check(tmp_path, 0, SESSION_PLAIN="refuse", **settings), "plain")["status"] == "ok"
+
+
 def test_sessions_in_memory_are_a_warning(tmp_path: Path) -> None:
     report = check(tmp_path, 0, REDIS_ENABLED="false")
     assert line(report, "kind")["status"] == "warn"

@@ -66,11 +66,24 @@ struct CheckCommand: AsyncParsableCommand {
                     remedy: "set REDIS_ENABLED=true"))
             guard moves else { return }
         }
+        if let line = Self.plainSessions(settings.records) { report.checks.append(line) }
         let factory = StoreFactory(settings: settings, logger: Self.silent)
         report.add(await RedisHealth.check(try factory.primary(), logger: Self.silent), part: "redis")
         if let secondary = try factory.secondary() {
             report.add(await RedisHealth.check(secondary, logger: Self.silent), part: "redis-secondary")
         }
+    }
+
+    /// Whether who can write to Redis can plant a session there; `nil` where sessions are not sealed.
+    private static func plainSessions(_ records: RecordSettings) -> CheckReport.Line? {
+        guard records.keyring != nil, records.seals else { return nil }
+        guard records.acceptsPlain else {
+            return .init(part: "store", name: "plain", status: "ok", detail: "plain sessions are refused")
+        }
+        return .init(
+            part: "store", name: "plain", status: "warn",
+            detail: "plain sessions are accepted: who can write to Redis can plant one",
+            remedy: "set SESSION_PLAIN=refuse once all replicas have sealed for SESSION_TIMEOUT")
     }
 
     private func show(_ report: CheckReport) {

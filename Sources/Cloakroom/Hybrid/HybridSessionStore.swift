@@ -81,9 +81,19 @@ public final class HybridSessionStore: SessionStore, Service {
 
     public func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
         guard !unconfirmed.contains(id), let session = try await session(for: id) else { return .absent }
+        guard session.tokens == tokens else { return .changed(session) }
+        // The secondary's first: once the primary's has ended, a refresh would find it there, copy it up, and be told that
+        // it has refreshed a session that is just being ended.
+        await tellSecondary(id) { _ = try await $0.deleteSession(id, ifTokensAre: tokens) }
         let outcome = try await primary.deleteSession(id, ifTokensAre: tokens)
-        // The tombstone keeps the secondary's copy from coming back.
-        if outcome == .ended { try await deleteSession(id, tombstoneUntil: session.expiresAt) }
+        switch outcome {
+        case .ended:
+            // Keeps a copy that could not be ended from coming back.
+            try await deleteSession(id, tombstoneUntil: session.expiresAt)
+        case .changed(let current):
+            await tellSecondary(id) { _ = try await $0.insertSession(current, for: id) }
+        case .absent: break
+        }
         return outcome
     }
 

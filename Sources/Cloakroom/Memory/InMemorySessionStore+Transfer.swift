@@ -6,7 +6,7 @@ extension InMemorySessionStore: SessionTransfer {
     public func insertSession(_ session: Session, for id: SessionID) async throws -> Bool {
         let now = now()
         guard !session.isExpired(at: now) else { return false }
-        return try store(session, for: id, now: now)
+        return try store(session, for: id, now: now, isTransfer: true)
     }
 
     /// See ``SessionTransfer/deleteSession(_:tombstoneUntil:)``. The session ends even when there is no room for another

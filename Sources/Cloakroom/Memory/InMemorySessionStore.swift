@@ -149,8 +149,12 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
 
     /// Stores a session, which ends the user's oldest ones beyond the limit.
     ///
+    /// - Parameter isTransfer: whether it comes from another store: then it is older than those here of the same second, or
+    ///   it would end one of them that a reader has just seen.
     /// - Returns: whether it was stored; not when it is known already, has a tombstone or is itself beyond the limit.
-    func store(_ session: Session, for id: SessionID, now: Date) throws(SessionStoreError) -> Bool {
+    func store(
+        _ session: Session, for id: SessionID, now: Date, isTransfer: Bool = false
+    ) throws(SessionStoreError) -> Bool {
         try reserve()
         var session = session
         session.issuer = session.issuer ?? policy.defaultIssuer
@@ -159,7 +163,7 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
         // Before the session, so that whoever ends it finds the hint to remove.
         let providerSession = session.providerSession
         if let providerSession { providerSessions.add(id, to: providerSession) }
-        let (isStored, ended) = insert(entry, for: id, now: now)
+        let (isStored, ended) = insert(entry, for: id, now: now, isTransfer: isTransfer)
         if !isStored {
             count.subtract(1, ordering: .relaxed)
             if let providerSession { removeHint(id, of: providerSession, from: providerSessions) }
@@ -203,7 +207,7 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     }
 
     private func insert(
-        _ entry: SessionShard.Entry, for id: SessionID, now: Date
+        _ entry: SessionShard.Entry, for id: SessionID, now: Date, isTransfer: Bool
     ) -> (isStored: Bool, ended: [SessionShard.Ended]) {
         let shard = shard(of: id)
         guard let user = entry.session.user else {
@@ -213,7 +217,8 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
         // While the user's sessions are locked no other login of theirs comes between counting and storing.
         return users.withIDs(of: user) { ids in
             var ended: [SessionShard.Ended] = []
-            guard !shard.knows(id, now: now), makeRoom(for: entry, in: &ids, now: now, ended: &ended),
+            guard !shard.knows(id, now: now),
+                makeRoom(for: entry, in: &ids, now: now, isTransfer: isTransfer, ended: &ended),
                 shard.insert(entry, for: id, now: now, ended: &ended)
             else { return (false, ended) }
             ids.insert(id)
@@ -225,14 +230,18 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     ///
     /// - Returns: `false` when the one more is older than they are.
     private func makeRoom(
-        for entry: SessionShard.Entry, in ids: inout Set<SessionID>, now: Date, ended: inout [SessionShard.Ended]
+        for entry: SessionShard.Entry, in ids: inout Set<SessionID>, now: Date, isTransfer: Bool,
+        ended: inout [SessionShard.Ended]
     ) -> Bool {
         guard let maximum = policy.maximumPerUser, ids.count >= maximum else { return true }
         var others = ids.compactMap { id in shard(of: id).entry(for: id, now: now).map { (id: id, entry: $0) } }
         let excess = others.count + 1 - maximum
         guard excess > 0 else { return true }
         others.sort { $0.entry.isOlder(than: $1.entry) }
-        guard !entry.isOlder(than: others[excess - 1].entry) else { return false }
+        let last = others[excess - 1].entry
+        guard isTransfer ? entry.session.createdAt > last.session.createdAt : !entry.isOlder(than: last) else {
+            return false
+        }
         for (id, _) in others.prefix(excess) {
             if let removed = shard(of: id).remove(id, now: now) { ended.append(removed) }
             ids.remove(id)

@@ -93,6 +93,11 @@ struct ProxyRoutes: Sendable {
             return await Self.response(exchange, to: request)
         } catch {
             await upload.close()
+            guard !connection.isHungUp else {
+                // Nobody reads this answer, and the upstream did nothing wrong.
+                context.logger.debug("The client hung up before the upstream had answered")
+                return .json(["error": "client_closed_request"], status: .badRequest)
+            }
             return Self.failure(error, context)
         }
     }

@@ -21,6 +21,9 @@ final class ClientConnection: Sendable {
     /// Whether the request that is being answered came with all of its body.
     var isBodyWhole: Bool { state.withLock { $0.isBodyWhole } }
 
+    /// Whether the client has closed the connection, or its side of it.
+    var isHungUp: Bool { state.withLock { $0.isHungUp } }
+
     func update(isBodyWhole: Bool, isBodyStarted: Bool) {
         state.withLock {
             $0.isBodyWhole = isBodyWhole

@@ -12,8 +12,8 @@ import Testing
     private let pemFile = FileManager.default.temporaryDirectory.appending(path: "cloakroom-some.pem").path
 
     init() throws {
-        try Data().write(to: emptyFile)
-        try Data("-----BEGIN CERTIFICATE-----\n".utf8).write(to: URL(filePath: pemFile))
+        try Data().write(to: emptyFile, options: .atomic)
+        try Data("-----BEGIN CERTIFICATE-----\n".utf8).write(to: URL(filePath: pemFile), options: .atomic)
     }
 
     private func load(_ environment: [String: String]) async throws(SettingsError) -> GatewaySettings {

@@ -133,7 +133,11 @@ def test_record_in_redis_has_the_frozen_form(cluster: Cluster) -> None:
     assert client.type("session:" + session) == "string"
 
     record = json.loads(client.get("session:" + session))
-    assert set(record) == {"tokens", "user_info", "created_at", "expires_at"}
+    # Exactly these: the four that others may rely on, and ours. The provider's `sid` is there if it names one.
+    assert set(record) - {"sid"} == {"tokens", "user_info", "created_at", "expires_at", "issuer", "client"}
+    assert record["issuer"] == cluster.provider.settings["OIDC_ISSUER"]
+    assert set(record["client"]) == {"user_agent", "address"}
+    assert record["client"]["user_agent"].startswith("python-requests/")
     tokens = record["tokens"]
     assert {"access_token", "refresh_token", "id_token", "expires_in", "refresh_expires_in"} <= set(tokens)
     assert all(isinstance(tokens[name], str) and tokens[name] for name in ("access_token", "refresh_token", "id_token"))

@@ -1,3 +1,4 @@
+import Logging
 import NIOCore
 import Testing
 
@@ -24,17 +25,74 @@ import Testing
         ] { #expect(SentinelReply.address(reply) == .malformed) }
     }
 
+    private func news(_ channel: String, _ text: String) -> SentinelNews? {
+        SentinelNews([bulk("message"), bulk(channel), bulk(text)], primaryName: "mine")
+    }
+
     @Test("a switch is heeded for our primary alone")
     func switches() {
-        func heard(_ channel: String, _ text: String) -> RedisEndpoint? {
-            SentinelReply.switched([bulk("message"), bulk(channel), bulk(text)], primaryName: "mine")
+        #expect(news("+switch-master", "mine 10.0.0.9 1 10.0.0.1 6379") == .switched(primary))
+        #expect(news("+switch-master", "other 10.0.0.9 1 10.0.0.1 6379") == nil)
+        #expect(news("+sdown", "mine 10.0.0.9 1 10.0.0.1 6379") == nil)
+        #expect(news("+switch-master", "mine 10.0.0.9 1 10.0.0.1") == nil)
+        #expect(news("+switch-master", "mine 10.0.0.9 1 10.0.0.1 0") == nil)
+        #expect(SentinelNews([], primaryName: "mine") == nil)
+        #expect(SentinelNews([bulk("subscribe"), bulk("+switch-master"), .number(1)], primaryName: "mine") == nil)
+    }
+
+    @Test("the steps of a failover are heeded for our primary alone")
+    func steps() {
+        let replica = "slave 10.0.0.1:6379 10.0.0.1 6379"
+        for channel in ["+failover-state-send-slaveof-noone", "+promoted-slave"] {
+            #expect(news(channel, "\(replica) @ mine 10.0.0.9 6379") == .candidate(primary))
+            #expect(news(channel, "\(replica) @ other 10.0.0.9 6379") == nil)
+            #expect(news(channel, "master 10.0.0.1:6379 10.0.0.1 6379 @ mine 10.0.0.9 6379") == nil)
+            #expect(news(channel, "slave 10.0.0.1:0 10.0.0.1 0 @ mine 10.0.0.9 6379") == nil)
+            #expect(news(channel, replica) == nil)
         }
-        #expect(heard("+switch-master", "mine 10.0.0.9 1 10.0.0.1 6379") == primary)
-        #expect(heard("+switch-master", "other 10.0.0.9 1 10.0.0.1 6379") == nil)
-        #expect(heard("+sdown", "mine 10.0.0.9 1 10.0.0.1 6379") == nil)
-        #expect(heard("+switch-master", "mine 10.0.0.9 1 10.0.0.1") == nil)
-        #expect(heard("+switch-master", "mine 10.0.0.9 1 10.0.0.1 0") == nil)
-        #expect(SentinelReply.switched([], primaryName: "mine") == nil)
+        #expect(news("-failover-abort-slave-timeout", "master mine 10.0.0.9 6379") == .aborted)
+        #expect(news("-failover-abort-slave-timeout", "master other 10.0.0.9 6379") == nil)
+    }
+
+    @Test("a promoted server is kept to against sentinels that have not heard, as long as it says so itself")
+    func promotions() {
+        let now = NIODeadline.now()
+        var promotion = Promotion(of: primary, formerEpoch: 4, now: now)
+        #expect(promotion.judge(epoch: 4, now: now) == .outdated)
+        #expect(promotion.judge(epoch: 5, now: now) == .settled)
+        #expect(promotion.judge(epoch: 4, now: now + Promotion.lifetime) == .settled, "not for ever")
+        func holds(_ answer: Promotion.Answer, _ now: NIODeadline) -> Bool { promotion.holds(answer, now: now) }
+        for _ in 0..<3 {
+            for _ in 1..<Promotion.maximumFailures { #expect(holds(.unreachable, now)) }
+            #expect(holds(.primary, now))
+        }
+        #expect(!holds(.replica, now))
+        for _ in 1..<Promotion.maximumFailures { #expect(holds(.unreachable, now)) }
+        #expect(!holds(.unreachable, now))
+        #expect(!holds(.primary, now + Promotion.lifetime))
+    }
+
+    private func locator() throws -> SentinelLocator {
+        let configuration = RedisClientConfiguration(url: try RedisURL("redis+sentinel://s1/mine"))
+        let options = SideConnection.Options(
+            resources: ConnectionResources(configuration: configuration, logger: Logger(label: "test")),
+            clientName: "test", timeout: .milliseconds(100), limits: RESPLimits())
+        return SentinelLocator(sentinels: [first], primaryName: "mine", options: options, serverOptions: options)
+    }
+
+    @Test("after a promotion, only a sentinel that knows of it or of something later moves the connections")
+    func outdatedWord() throws {
+        let old = RedisEndpoint.tcp(host: "10.0.0.9", port: 6379)
+        let locator = try locator()
+        locator.sent(to: old)
+        #expect(!locator.heard(old, epoch: 4))
+        #expect(locator.promoted(primary), "the connections are elsewhere")
+        locator.sent(to: primary)
+        #expect(!locator.promoted(primary), "announced later, known already")
+        #expect(!locator.heard(old, epoch: 4), "it has not heard of it")
+        #expect(!locator.heard(primary, epoch: 5))
+        #expect(!locator.heard(old, epoch: 4), "another has known better")
+        #expect(locator.heard(old, epoch: 6), "a failover back")
     }
 
     @Test("only a server that calls itself a primary is one")

@@ -146,6 +146,18 @@ final class MultiplexedConnection: Sendable {
         pause.withLock { $0 }?.succeed()
     }
 
+    /// Keeps requests back, those that come too, until they are released or their time is over. What was sent is answered.
+    func hold() { queue.hold() }
+
+    /// Lets requests that were kept back go on.
+    func release() {
+        guard queue.release() else { return }
+        eventLoop.execute { self.current.withLock { $0 }?.handler.value.writeQueued() }
+    }
+
+    /// Lets requests that were kept back go on over the next connection that is made.
+    func releaseWhenConnected() { queue.releaseWhenConnected() }
+
     /// How many requests were sent and have no reply yet.
     func inFlightCount() async -> Int {
         let count = try? await eventLoop.submit { [self] in
@@ -159,6 +171,8 @@ final class MultiplexedConnection: Sendable {
         var generator = SystemRandomNumberGenerator()
         while !queue.isShutDown {
             let error: RedisClientError
+            // What is told from here on, this attempt may have missed.
+            if isHurried.exchange(false, ordering: .relaxed) { backoff.reset() }
             do {
                 let connection = try await connect()
                 let start = NIODeadline.now()
@@ -175,7 +189,7 @@ final class MultiplexedConnection: Sendable {
                 status.failed(error.reason)
             }
             if !queue.disconnected(error, retrying: []) { break }
-            if isHurried.exchange(false, ordering: .relaxed) { backoff.reset() }
+            if isHurried.load(ordering: .relaxed) { backoff.reset() }
             await wait(for: backoff.delay(using: &generator))
         }
     }
@@ -239,7 +253,11 @@ final class MultiplexedConnection: Sendable {
     /// - Returns: why it ended.
     private func serve(_ connection: Connection, _ handOver: @escaping HandOver) async -> RedisClientError {
         current.withLock { $0 = connection }
-        if queue.connected() {
+        if isHurried.load(ordering: .relaxed) {
+            // Its server was located before there was something new to know.
+            status.connected()
+            connection.channel.close(promise: nil)
+        } else if queue.connected() {
             status.connected()
             eventLoop.execute { connection.handler.value.writeQueued() }
         } else {

@@ -89,7 +89,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
             return
         }
         isBlocked = false
-        write(queue.takeAll())
+        write(queue.fetch())
         if isDraining { receiving.machine.drain() }
     }
 

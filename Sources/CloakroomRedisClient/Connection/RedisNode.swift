@@ -84,9 +84,26 @@ final class RedisNode: Sendable {
     /// - Parameter error: why; what the requests that have no reply fail with, unless they can be sent again.
     func relocate(_ error: RedisClientError) {
         for connection in connections {
-            connection.disconnect(error)
+            // In this order, a connection that is just being made sees the one or the other.
             connection.reconnectNow()
+            connection.disconnect(error)
         }
+    }
+
+    /// Keeps requests back until they are released or their time is over.
+    func hold() {
+        for connection in connections { connection.hold() }
+    }
+
+    /// Lets requests that were kept back go on.
+    func release() {
+        for connection in connections { connection.release() }
+    }
+
+    /// Closes the connections and makes them anew at once; requests that were kept back go on over the new ones alone.
+    func relocateAndRelease(_ error: RedisClientError) {
+        for connection in connections { connection.releaseWhenConnected() }
+        relocate(error)
     }
 
     /// Makes the connections that are down anew at once.

@@ -72,9 +72,9 @@ final class RedisRequest: Sendable {
     /// one that a request is given to may be as good as dead itself.
     private static let maximumRetries = 3
 
-    /// Whether to send it again after a connection was lost; asking uses up one of its retries.
+    /// Whether to send it again after a connection was lost, also for the first time; asking uses up one of its retries.
     func claimRetry(now: NIODeadline) -> Bool {
-        guard isWaiting, deadline > now, payload.isIdempotent else { return false }
+        guard isWaiting, deadline > now, payload.isIdempotent || !wasSent.load(ordering: .relaxed) else { return false }
         return retries.add(1, ordering: .relaxed).newValue <= Self.maximumRetries
     }
 

@@ -13,8 +13,17 @@ final class RequestQueue: Sendable {
         case shutDown
     }
 
+    /// Whether requests stay in the queue though there is a connection.
+    private enum Hold {
+        case none
+        case untilReleased
+        /// The connection that is there now, or in the making, gets nothing more.
+        case untilConnected
+    }
+
     private struct State {
         var link: Link
+        var hold = Hold.none
         var waiting: [RedisRequest] = []
         /// Whether the connection knows that there is something to fetch.
         var isAnnounced = false
@@ -56,19 +65,51 @@ final class RequestQueue: Sendable {
             case .up:
                 guard state.waiting.count < maximumCount else { return .fail(Self.overloaded(maximumCount)) }
                 state.waiting.append(request)
-                guard !state.isAnnounced else { return .none }
+                guard !state.isAnnounced, state.hold == .none else { return .none }
                 state.isAnnounced = true
                 return .wakeConnection
             }
         }
     }
 
-    /// Fetches all that waits. The next request will wake the connection again.
+    /// Fetches all that waits and may be sent. The next request will wake the connection again.
+    func fetch() -> [RedisRequest] {
+        state.withLock { state in
+            state.isAnnounced = false
+            guard state.hold == .none else { return [] }
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+    }
+
+    /// Takes out all that waits, for good.
     func takeAll() -> [RedisRequest] {
         state.withLock { state in
             state.isAnnounced = false
             defer { state.waiting = [] }
             return state.waiting
+        }
+    }
+
+    // MARK: Holding
+
+    /// Keeps requests here, those that come too, until they are released or their time is over.
+    func hold() { state.withLock { $0.hold = .untilReleased } }
+
+    /// Lets requests go on: over the next connection that is made, not over this one.
+    func releaseWhenConnected() {
+        state.withLock { if $0.hold != .none { $0.hold = .untilConnected } }
+    }
+
+    /// Lets requests go on.
+    ///
+    /// - Returns: whether to wake the connection.
+    func release() -> Bool {
+        state.withLock { state in
+            state.hold = .none
+            guard case .up = state.link, !state.waiting.isEmpty, !state.isAnnounced else { return false }
+            state.isAnnounced = true
+            return true
         }
     }
 
@@ -79,6 +120,7 @@ final class RequestQueue: Sendable {
         state.withLock { state in
             if case .shutDown = state.link { return false }
             state.link = .up
+            if state.hold == .untilConnected { state.hold = .none }
             isUp.store(true, ordering: .relaxed)
             state.isAnnounced = true
             return true
@@ -125,7 +167,11 @@ final class RequestQueue: Sendable {
 
     /// Refuses all further requests. What waits may still be fetched.
     func shutDown() {
-        state.withLock { $0.link = .shutDown }
+        state.withLock { state in
+            state.link = .shutDown
+            // What waits shall be carried out, or fail, before the end.
+            state.hold = .none
+        }
     }
 
     var isShutDown: Bool {

@@ -27,8 +27,8 @@ extension RedisCommand {
         RedisCommand("SENTINEL", [.text("SENTINELS"), .text(name)], isIdempotent: true)
     }
 
-    /// `SUBSCRIBE channel`. It is answered by a push.
-    static func subscribe(_ channel: String) -> RedisCommand {
-        RedisCommand("SUBSCRIBE", [.text(channel)], isIdempotent: true)
+    /// `SUBSCRIBE channel…`. It is answered by a push for each.
+    static func subscribe(_ channels: [String]) -> RedisCommand {
+        RedisCommand("SUBSCRIBE", channels.map { .text($0) }, isIdempotent: true)
     }
 }

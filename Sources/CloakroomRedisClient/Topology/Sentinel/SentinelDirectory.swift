@@ -9,7 +9,7 @@ struct SentinelDirectory {
     /// Whether the last answer has led to a primary.
     private var isConfirmed = true
     /// The last failover that any sentinel knew of.
-    private var highestEpoch = 0
+    private(set) var highestEpoch = 0
 
     init(_ sentinels: [RedisEndpoint]) { self.sentinels = sentinels }
 

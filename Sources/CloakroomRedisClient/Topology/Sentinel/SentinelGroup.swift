@@ -3,15 +3,19 @@ import NIOCore
 
 /// The server that sentinels call the primary, whichever it is at the time.
 ///
-/// Each attempt to connect asks the sentinels anew, and a server that does not call itself a primary is not used. What
-/// the sentinels announce only saves time.
+/// Each attempt to connect asks the sentinels anew, and a server that does not call itself a primary is not used.
+///
+/// Between the moment when a replica becomes the primary and the one when all sentinels say so lies a second or more, in
+/// which the old primary, if it lives, goes on taking writes that it will lose. So all sentinels are listened to: when the
+/// one that leads a failover announces that a replica is about to be promoted, commands wait here until the replica says
+/// that it is the primary, and then go there.
 final class SentinelGroup: Sendable {
     let node: RedisNode
     private let locator: SentinelLocator
     private let logger: Logger
     private let timeout: TimeAmount
 
-    /// How long a sentinel has for its answer.
+    /// How long a sentinel, or a server that is asked for its role, has for its answer.
     private static let patience = TimeAmount.milliseconds(300)
 
     init(configuration: RedisClientConfiguration, resources: ConnectionResources, primaryName: String, logger: Logger) {
@@ -19,6 +23,9 @@ final class SentinelGroup: Sendable {
             sentinels: configuration.url.servers, primaryName: primaryName,
             options: SideConnection.Options(
                 resources: resources, user: configuration.sentinelUser, password: configuration.sentinelPassword,
+                clientName: configuration.clientName, timeout: Self.patience, limits: configuration.limits),
+            serverOptions: SideConnection.Options(
+                resources: resources, user: configuration.url.user, password: configuration.url.password,
                 clientName: configuration.clientName, timeout: Self.patience, limits: configuration.limits))
         self.locator = locator
         self.logger = logger
@@ -104,79 +111,21 @@ final class SentinelGroup: Sendable {
 
     // MARK: Life
 
-    /// Keeps the connections, and listens to a sentinel, until ``shutDown()`` or cancellation.
+    /// Keeps the connections, and listens to the sentinels, until ``shutDown()`` or cancellation.
     func run() async {
+        let watch = PromotionWatch(locator: locator, node: node, logger: logger)
+        let listeners = SentinelListeners(locator: locator, watch: watch, logger: logger)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.node.run() }
-            group.addTask { await self.listen() }
-            // The node ends by itself; the listener does not.
+            group.addTask { await listeners.run() }
+            group.addTask { await watch.run() }
+            // The node ends by itself; the others do not.
             await group.next()
             group.cancelAll()
         }
     }
 
     func shutDown() { node.shutDown() }
-
-    /// Listens to one sentinel after the other.
-    private func listen() async {
-        var backoff = Backoff(first: .milliseconds(100), limit: .seconds(2))
-        var generator = SystemRandomNumberGenerator()
-        var position = 0
-        while !Task.isCancelled {
-            let sentinels = locator.sentinels
-            let sentinel = sentinels[position % sentinels.count]
-            do {
-                let connection = try await SideConnection.open(sentinel, locator.options)
-                defer { connection.close() }
-                try await listen(to: connection) { backoff.reset() }
-            } catch {
-                logger.debug(
-                    "No word from a sentinel", metadata: ["reason": "\(ConnectionFailure.describe(error))"])
-            }
-            position += 1
-            try? await Task.sleep(for: backoff.delay(using: &generator))
-        }
-    }
-
-    /// How often a sentinel is asked, though it would say by itself: a sign of life, and a message may have been missed.
-    private static let questionInterval = Duration.seconds(1)
-
-    private func listen(to connection: SideConnection, whenHeard: () -> Void) async throws {
-        let name = locator.primaryName
-        let question = SentinelLocator.question(name)
-        guard heard(try await connection.ask(question, after: .subscribe(SentinelReply.switchChannel))) else { return }
-        whenHeard()
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                while true {
-                    try await Task.sleep(for: Self.questionInterval)
-                    guard self.heard(try await connection.ask(question)) else { return }
-                }
-            }
-            group.addTask {
-                for await push in connection.pushes {
-                    if let primary = SentinelReply.switched(push, primaryName: name) {
-                        self.logger.notice("Sentinel made another server the primary")
-                        self.learned(primary)
-                    }
-                }
-            }
-            defer { group.cancelAll() }
-            try await group.next()
-        }
-    }
-
-    /// - Returns: `false` if the sentinel does not know the primary, and is not worth listening to.
-    private func heard(_ replies: [RESPValue]) -> Bool {
-        guard case .at(let primary) = SentinelReply.address(replies[0]) else { return false }
-        if locator.heard(epoch: SentinelReply.epoch(replies[1])) { learned(primary) }
-        return true
-    }
-
-    private func learned(_ primary: RedisEndpoint) {
-        guard locator.learned(primary) else { return }
-        node.relocate(RedisClientError(.connectionLost, reason: "the sentinels made another server the primary"))
-    }
 }
 
 extension RESPValue {

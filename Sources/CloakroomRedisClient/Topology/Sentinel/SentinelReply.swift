@@ -32,19 +32,6 @@ enum SentinelReply {
         }
     }
 
-    /// Reads a push; the new address if it says that the primary of this name is another server now.
-    static func switched(_ push: [RESPValue], primaryName: String) -> RedisEndpoint? {
-        guard push.count == 3, push[0].shortText == "message", push[1].shortText == SentinelReply.switchChannel,
-            let words = push[2].shortText?.split(separator: " ", omittingEmptySubsequences: false),
-            // The name, the old host and port, the new host and port.
-            words.count == 5, words[0] == primaryName
-        else { return nil }
-        return ServerAddress.endpoint(host: String(words[3]), port: Int(words[4]))
-    }
-
-    /// Where sentinels announce that a primary is another server now.
-    static let switchChannel = "+switch-master"
-
     /// Judges the answer to `ROLE`.
     ///
     /// - Throws: ``RedisClientError`` unless the server is a primary.

@@ -29,11 +29,14 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     private let touches = RecentTouches()
     private let updates = AttributeUpdates()
     private let transaction: CreateTransaction
+    let events: SessionEvents?
+    private let endWatch: EndWatch?
 
     /// Makes a store; nothing is connected before ``run()``.
     public init(configuration: RedisStoreConfiguration, policy: SessionPolicy = SessionPolicy(), logger: Logger) {
         let keys = KeySchema(sessionPrefix: configuration.keyPrefix, defaultIssuer: policy.defaultIssuer)
-        let nearCache = configuration.nearCache.map { NearCache($0, keys: keys) }
+        let endWatch = configuration.events.map { EndWatch(events: $0) }
+        let nearCache = configuration.nearCache.map { NearCache($0, keys: keys, endWatch: endWatch) }
         var reading = RedisClientConfiguration(configuration)
         reading.invalidationObserver = nearCache
         let reader = RedisClient(configuration: reading, logger: logger)
@@ -59,6 +62,8 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         self.index = SessionIndex(calls: calls, keys: keys)
         self.nearCache = nearCache
         self.transaction = CreateTransaction(logger: logger)
+        self.events = configuration.events
+        self.endWatch = nearCache == nil ? nil : endWatch
     }
 
     /// Connects to Redis, again whenever a connection is lost, until the service is asked to stop; calls that are under
@@ -68,6 +73,14 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         await withGracefulShutdownHandler {
             await withTaskGroup(of: Void.self) { group in
                 for client in clients { group.addTask { await client.run() } }
+                let watching = Task {
+                    await self.endWatch?.run { id in
+                        guard try await self.fetch(id, at: Date()) != nil else { return .gone }
+                        return .live(isKept: self.nearCache?.keeps(id) ?? false)
+                    }
+                }
+                await group.waitForAll()
+                watching.cancel()
             }
         } onGracefulShutdown: {
             for client in clients { client.shutDown() }
@@ -88,6 +101,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         let now = Date()
         let session = try Session(beginningAt: now, policy: policy, new)
         try await add(session, for: id, at: now)
+        events?.emit(SessionEvent(.began, session: id.handle, user: policy.resolved(session.user)))
         return id
     }
 
@@ -113,7 +127,11 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
 
     public func deleteSession(_ id: SessionID) async throws {
         defer { nearCache?.drop(id) }
-        try await forget(try await records.end(id))
+        try await tellingEnd(of: id, because: .logout) {
+            let ended = try await records.end(id)
+            try await forget(ended)
+            return ended.first.map { Ended(user: $0.session?.user) }
+        }
     }
 
     @discardableResult
@@ -123,6 +141,15 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
 
     public func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
         defer { nearCache?.drop(id) }
+        var outcome = ConditionalEnd.absent
+        try await tellingEnd(of: id, because: .invalidGrant) {
+            outcome = try await end(id, ifTokensAre: tokens)
+            return outcome == .ended ? Ended(user: nil) : nil
+        }
+        return outcome
+    }
+
+    private func end(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
         for _ in 0..<Self.changeAttempts {
             // Not from the near cache, and compared once more as it is ended.
             guard let found = try await records.read(id) else { return .absent }
@@ -180,7 +207,11 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     public func deleteSession(_ id: SessionID, tombstoneUntil end: Date) async throws {
         defer { nearCache?.drop(id) }
         let life = max(1, Int(min(end.timeIntervalSinceNow, 3653 * 86_400) * 1000))
-        try await forget(try await records.end(id, tombstoneLife: life))
+        try await tellingEnd(of: id, because: .logout) {
+            let ended = try await records.end(id, tombstoneLife: life)
+            try await forget(ended)
+            return ended.first.map { Ended(user: $0.session?.user) }
+        }
     }
 
     // MARK: One-time records
@@ -320,6 +351,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         guard names.count > limit else { return [] }
         let ended = Array(try await liveNames(names, in: userIndex).dropLast(limit))
         _ = try await end(ended, in: userIndex)
+        tellEnd(of: ended, because: .limit)
         return ended
     }
 
@@ -385,6 +417,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     /// Drops what is left of sessions that were ended for a newer one.
     private func forgetEnded(_ names: [RecordName]) async throws {
         for id in names.compactMap(\.id) { nearCache?.drop(id) }
+        tellEnd(of: names, because: .limit)
         let summaries = names.filter(\.isSealed).map { ScriptedCommand(.unlink(keys.summary($0))) }
         if !summaries.isEmpty { _ = try? await calls.write(summaries) }
     }

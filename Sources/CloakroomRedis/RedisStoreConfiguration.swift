@@ -44,6 +44,9 @@ public struct RedisStoreConfiguration: Sendable {
     public var sentinelPassword: String?
     /// What to keep of the sessions in this process's memory; `nil` for nothing.
     public var nearCache: NearCacheConfiguration? = NearCacheConfiguration()
+    /// What to tell of sessions that begin and end; `nil` for nothing. With a near cache it is also told when another process
+    /// ends a session that this one has read lately, which costs a read of each session that changes.
+    public var events: SessionEvents?
     /// What opens and, unless ``seals`` is off, seals sessions; `nil` for the plain form.
     public var keyring: SessionKeyring?
     /// Whether new records are sealed. Off: the keyring only opens, for the first half of a rolling deploy.

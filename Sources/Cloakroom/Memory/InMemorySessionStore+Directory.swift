@@ -51,10 +51,12 @@ extension InMemorySessionStore: SessionDirectory {
             guard let id = users.ids(of: policy.resolved(user)).first(where: { $0.handle == handle }) else {
                 return false
             }
-            return end([id]) > 0
+            return end([id], because: .revokedByUser) > 0
         }
         for shard in shards {
-            if let id = shard.ids.first(where: { $0.handle == handle }) { return end([id]) > 0 }
+            if let id = shard.ids.first(where: { $0.handle == handle }) {
+                return end([id], because: .revokedByOperator) > 0
+            }
             // A walk over a million sessions must not keep the thread from others.
             await Task.yield()
         }
@@ -62,28 +64,28 @@ extension InMemorySessionStore: SessionDirectory {
     }
 
     public func deleteSessions(ofUser user: UserIdentity, except kept: SessionID?) async throws -> Int {
-        end(users.ids(of: policy.resolved(user)).filter { $0 != kept })
+        end(users.ids(of: policy.resolved(user)).filter { $0 != kept }, because: .revokedByUser)
     }
 
     public func deleteSessions(ofProviderSession session: ProviderSession) async throws -> Int {
-        end(providerSessions.ids(of: policy.resolved(session)))
+        end(providerSessions.ids(of: policy.resolved(session)), because: .revokedByProvider)
     }
 
     public func deleteAllSessions() async throws -> Int {
         var count = 0
         for shard in shards {
             let ended = shard.removeAll(now: now())
-            forget(ended)
+            forget(ended, because: .revokedByOperator)
             count += ended.count { $0.wasLive }
         }
         return count
     }
 
     /// - Returns: how many of them were live.
-    private func end(_ ids: some Sequence<SessionID>) -> Int {
+    private func end(_ ids: some Sequence<SessionID>, because reason: SessionEndReason) -> Int {
         let now = now()
         let ended = ids.compactMap { shard(of: $0).remove($0, now: now) }
-        forget(ended)
+        forget(ended, because: reason)
         return ended.count { $0.wasLive }
     }
 

@@ -20,6 +20,7 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     let leases = RefreshLeaseTable()
     let records = InMemoryOneTimeRecords(maximumCount: 10_000)
     let logger: Logger
+    private let events: SessionEvents?
     let now: @Sendable () -> Date
     private let maximumSessions: Int
     private let count = Atomic<Int>(0)
@@ -31,15 +32,18 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     ///   - policy: how long sessions live, and how many a user may have.
     ///   - maximumSessions: how many live sessions it takes; one more is refused with ``SessionStoreError/Code/full``, so
     ///     that no one who is logged in is thrown out. As many tombstones are kept at most.
+    ///   - events: what to tell of sessions that begin and end.
     ///   - logger: where the warning goes.
     public convenience init(
-        policy: SessionPolicy = SessionPolicy(), maximumSessions: Int = 1_000_000, logger: Logger
+        policy: SessionPolicy = SessionPolicy(), maximumSessions: Int = 1_000_000, events: SessionEvents? = nil,
+        logger: Logger
     ) {
-        self.init(policy: policy, maximumSessions: maximumSessions, logger: logger, now: { Date() })
+        self.init(policy: policy, maximumSessions: maximumSessions, events: events, logger: logger, now: { Date() })
     }
 
     package init(
-        policy: SessionPolicy, maximumSessions: Int, logger: Logger, now: @escaping @Sendable () -> Date
+        policy: SessionPolicy, maximumSessions: Int, events: SessionEvents? = nil, logger: Logger,
+        now: @escaping @Sendable () -> Date
     ) {
         self.policy = policy
         self.maximumSessions = maximumSessions
@@ -48,6 +52,7 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
                 idleTimeout: policy.idleTimeout, maximumTombstones: max(16, maximumSessions / Self.shardCount))
         }
         self.logger = logger
+        self.events = events
         self.now = now
         logger.warning(
             "InMemorySessionStore is not for production: sessions are lost on restart and no other replica sees them")
@@ -79,6 +84,7 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
         let id = SessionID()
         // It is the newest, and its ID is new, so it is always stored.
         _ = try store(session, for: id, now: now)
+        events?.emit(SessionEvent(.began, session: id.handle, user: policy.resolved(session.user)))
         return id
     }
 
@@ -99,7 +105,7 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
         let (ended, other) = shard(of: id).remove(id, now: now()) { $0.tokens == tokens }
         if let other { return .changed(other) }
         guard let ended else { return .absent }
-        forget([ended])
+        forget([ended], because: .invalidGrant)
         return ended.wasLive ? .ended : .absent
     }
 
@@ -168,7 +174,7 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
             count.subtract(1, ordering: .relaxed)
             if let providerSession { removeHint(id, of: providerSession, from: providerSessions) }
         }
-        forget(ended)
+        forget(ended, because: .limit, isStated: false)
         return isStored
     }
 
@@ -186,9 +192,22 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
         return changed
     }
 
-    /// Tidies up after sessions that are gone.
-    func forget(_ ended: [SessionShard.Ended]) {
+    /// Tidies up after sessions that are gone, and tells of them.
+    ///
+    /// - Parameters:
+    ///   - reason: why they are gone, if they were live until now.
+    ///   - isStated: whether what the caller has stated is the reason instead.
+    func forget(_ ended: [SessionShard.Ended], because reason: SessionEndReason = .logout, isStated: Bool = true) {
         guard !ended.isEmpty else { return }
+        if let events {
+            let reason = isStated ? reason.orStated : reason
+            for session in ended {
+                let past: SessionEndReason = session.isPastAbsoluteLimit ? .absolute : .idle
+                events.emit(
+                    SessionEvent(
+                        .ended(session.wasLive ? reason : past), session: session.id.handle, user: session.user))
+            }
+        }
         count.subtract(ended.count, ordering: .relaxed)
         for session in ended {
             if let user = session.user { removeHint(session.id, of: user, from: users) }

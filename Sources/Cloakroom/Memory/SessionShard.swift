@@ -23,6 +23,8 @@ final class SessionShard: Sendable {
         let providerSession: ProviderSession?
         /// Whether it was live until now.
         let wasLive: Bool
+        /// Whether its absolute limit has come.
+        let isPastAbsoluteLimit: Bool
     }
 
     /// The heap's view of an entry. The entry's own deadline decides, as it may have moved since, and the entry may be
@@ -209,7 +211,7 @@ final class SessionShard: Sendable {
     private func ended(_ id: SessionID, _ entry: Entry, now: Date) -> Ended {
         Ended(
             id: id, user: entry.session.user, providerSession: entry.session.providerSession,
-            wasLive: isLive(entry, now: now))
+            wasLive: isLive(entry, now: now), isPastAbsoluteLimit: entry.session.isExpired(at: now))
     }
 
     private func isLive(_ entry: Entry, now: Date) -> Bool { deadline(of: entry) > now }

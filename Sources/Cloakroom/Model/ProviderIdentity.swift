@@ -66,6 +66,8 @@ extension SessionPolicy {
         user.issuer == nil ? UserIdentity(issuer: defaultIssuer, subject: user.subject) : user
     }
 
+    package func resolved(_ user: UserIdentity?) -> UserIdentity? { user.map { resolved($0) } }
+
     /// The provider session with the default issuer in the place of none.
     package func resolved(_ session: ProviderSession) -> ProviderSession {
         session.issuer == nil ? ProviderSession(issuer: defaultIssuer, sid: session.sid) : session

@@ -19,23 +19,25 @@ struct ProxyRoutes: Sendable {
     let client: HTTPClient
     let places: UpstreamPlaces
     let refresher: TokenRefresher
+    let events: SessionEvents
 
     init(
         upstreamURL: String, publicURL: PublicURL, client: HTTPClient, places: UpstreamPlaces,
-        refresher: TokenRefresher
+        refresher: TokenRefresher, events: SessionEvents
     ) {
         self.places = places
         upstream = upstreamURL.hasSuffix("/") ? String(upstreamURL.dropLast()) : upstreamURL
         self.publicURL = publicURL
         self.client = client
         self.refresher = refresher
+        self.events = events
     }
 
     /// Every method that a client may use.
     private static let methods: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete, .options]
 
     func add(to router: some RouterMethods<GatewayContext>) {
-        let group = router.group().add(middleware: APIGuardMiddleware(RequestGuard(publicURL: publicURL)))
+        let group = router.group().add(middleware: APIGuardMiddleware(RequestGuard(publicURL: publicURL), events: events))
         for method in Self.methods {
             group.on("/api", method: method, use: forward)
             group.on("/api/**", method: method, use: forward)

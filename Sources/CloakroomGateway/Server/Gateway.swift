@@ -78,9 +78,12 @@ public struct Gateway: Service {
     }
 
     private func serve(provider: HTTPClient, upstream: HTTPClient) async throws {
+        let events = SessionEvents()
+        events.add(SessionEventLog(logger: logger))
+        events.add(SessionEventMetrics())
         let made =
             try store.map { StoreFactory.Made(store: $0, services: [$0]) }
-            ?? StoreFactory(settings: settings, logger: logger).make()
+            ?? StoreFactory(settings: settings, events: events, logger: logger).make()
         let store = made.store
         let relyingParty = RelyingParty(
             configuration: OIDCConfiguration(
@@ -90,10 +93,11 @@ public struct Gateway: Service {
                 postLogoutRedirectURI: "\(publicURL.origin)/", discoveryURL: settings.oidcDiscoveryURL),
             httpClient: provider, logger: logger)
         let refresher = TokenRefresher(
-            store: store, relyingParty: relyingParty, configuration: settings.refresh.configuration, logger: logger)
+            store: store, relyingParty: relyingParty, configuration: settings.refresh.configuration,
+            events: events, logger: logger)
         let router = try GatewayRouter(
             settings: settings, publicURL: publicURL, store: store, relyingParty: relyingParty, client: upstream,
-            refresher: refresher
+            refresher: refresher, events: events
         ).build()
         let application = Application(
             router: router,

@@ -12,6 +12,7 @@ struct GatewayRouter {
     let relyingParty: RelyingParty
     let client: HTTPClient
     let refresher: TokenRefresher
+    let events: SessionEvents
 
     func build() throws -> Router<GatewayContext> {
         let pages = try Pages(
@@ -28,7 +29,8 @@ struct GatewayRouter {
         HealthRoutes(store: store, storeName: settings.effectiveStore.rawValue).add(to: router)
         PageRoutes(pages: pages).add(to: router)
         AuthRoutes(
-            store: store, records: store, relyingParty: relyingParty, publicURL: publicURL, pages: pages
+            store: store, records: store, relyingParty: relyingParty, publicURL: publicURL, pages: pages,
+            events: events
         ).add(to: router)
         if let upstreamURL = settings.upstreamURL {
             ProxyRoutes(
@@ -36,7 +38,7 @@ struct GatewayRouter {
                 places: UpstreamPlaces(
                     limit: settings.upstream.maximumConcurrent,
                     perSession: settings.upstream.maximumConcurrentPerSession),
-                refresher: refresher
+                refresher: refresher, events: events
             )
             .add(to: router)
         }

@@ -1,4 +1,4 @@
-import Cloakroom
+package import Cloakroom
 package import CloakroomRedis
 package import Logging
 import ServiceLifecycle
@@ -6,10 +6,13 @@ import ServiceLifecycle
 /// Makes the store that the settings name, and says in the log which it is.
 package struct StoreFactory: Sendable {
     let settings: GatewaySettings
+    /// What the store tells of sessions that begin and end.
+    let events: SessionEvents?
     let logger: Logger
 
-    package init(settings: GatewaySettings, logger: Logger) {
+    package init(settings: GatewaySettings, events: SessionEvents? = nil, logger: Logger) {
         self.settings = settings
+        self.events = events
         self.logger = logger
     }
 
@@ -26,7 +29,7 @@ package struct StoreFactory: Sendable {
             let configuration = try primary()
             logger.info("Using RedisSessionStore (url=\(configuration.url))")
             logForm()
-            let store = redisStore(configuration)
+            let store = redisStore(configuration, events: events)
             return Made(
                 store: store, services: [store, RedisHealthLog(configurations: [configuration], logger: logger)])
         case .hybrid: return try makeHybrid()
@@ -35,7 +38,7 @@ package struct StoreFactory: Sendable {
 
     private func makeInMemory() throws -> Made {
         logger.info("Using InMemorySessionStore")
-        let store = InMemorySessionStore(policy: policy, logger: logger)
+        let store = InMemorySessionStore(policy: policy, events: events, logger: logger)
         guard settings.redis.isURLGiven else { return Made(store: store, services: [store]) }
         let configuration = try primary()
         logger.info("Sessions move to Redis when this process is asked to stop (url=\(configuration.url))")
@@ -52,15 +55,17 @@ package struct StoreFactory: Sendable {
         }
         logger.info("Using HybridSessionStore (primary=\(first.url), secondary=\(second.url))")
         logForm()
-        let stores = [redisStore(first), redisStore(second)]
+        let stores = [redisStore(first, events: events), redisStore(second, events: events)]
         let hybrid = HybridSessionStore(primary: stores[0], secondary: stores[1], policy: policy, logger: logger)
         return Made(
             store: hybrid,
             services: stores + [hybrid, RedisHealthLog(configurations: [first, second], logger: logger)])
     }
 
-    func redisStore(_ configuration: RedisStoreConfiguration) -> RedisSessionStore {
-        RedisSessionStore(configuration: configuration, policy: policy, logger: logger)
+    func redisStore(_ configuration: RedisStoreConfiguration, events: SessionEvents? = nil) -> RedisSessionStore {
+        var configuration = configuration
+        configuration.events = events
+        return RedisSessionStore(configuration: configuration, policy: policy, logger: logger)
     }
 
     var policy: SessionPolicy {

@@ -16,6 +16,7 @@ extension AuthRoutes {
         }
         guard budget.take() else {
             context.logger.warning("Too many logins have begun; new ones must wait")
+            events?.emit(SessionEvent(.denied(reason: "too_many_logins")))
             throw failure(
                 .serviceUnavailable, "too_many_logins", "Too many logins at once",
                 "Please try again in a minute.", context)
@@ -47,6 +48,7 @@ extension AuthRoutes {
             let transaction = try await transactions.take(state: state, binding: binding)
         else {
             context.logger.notice("Refused a callback that no login of this browser waits for")
+            events?.emit(SessionEvent(.denied(reason: "invalid_callback")))
             throw unknownLogin(context)
         }
         let result: LoginResult
@@ -60,7 +62,9 @@ extension AuthRoutes {
         }
         // The old session dies first: should storing the new one fail, the user has none, rather than two.
         if let old = context.session.presentedID {
-            try await storeCall { try await store.deleteSession(old) }
+            try await SessionEndReason.replaced.around {
+                try await storeCall { try await store.deleteSession(old) }
+            }
         }
         let id = try await storeCall {
             try await store.createSession(
@@ -69,7 +73,9 @@ extension AuthRoutes {
                     providerSessionID: result.providerSessionID,
                     client: SessionClient(userAgent: request.headers[.userAgent], address: context.clientAddress)))
         }
-        context.logger.info("A user logged in", metadata: ["session": "\(id.handle)"])
+        // Where events are told of, the log has it from them.
+        context.logger.log(
+            level: events == nil ? .info : .debug, "A user logged in", metadata: ["session": "\(id.handle)"])
         var response = Response.noStoreRedirect(to: transaction.returnTo.path)
         response.headers.add(cookies.sessionCookie(id), for: .setCookie)
         return response
@@ -84,6 +90,7 @@ extension AuthRoutes {
     /// What the user is told of an error between us and the provider; the log has the rest.
     private func failure(for error: OIDCError, _ context: Context) -> Failure {
         context.logger.warning("A login failed", metadata: ["error": "\(error)"])
+        events?.emit(SessionEvent(.denied(reason: error.codeWord)))
         switch error.code {
         case .providerUnavailable:
             return failure(

@@ -9,15 +9,20 @@ extension AuthRoutes {
     /// Logout §2).
     @Sendable func logout(_ request: Request, _ context: Context) async throws -> Response {
         if let refusal = requestGuard.refusalOfOrigin(request.headers) {
+            events?.emit(SessionEvent(.denied(reason: refusal.rawValue)))
             return refusedLogout(refusal, request, context)
         }
         var destination = "/"
         if let presented = context.session.presentedID {
             let live = try await context.session.current()
-            try await storeCall { try await store.deleteSession(presented) }
+            try await SessionEndReason.logout.around {
+                try await storeCall { try await store.deleteSession(presented) }
+            }
             context.session.forget()
             if let live {
-                context.logger.info("A user logged out", metadata: ["session": "\(live.id.handle)"])
+                context.logger.log(
+                    level: events == nil ? .info : .debug, "A user logged out",
+                    metadata: ["session": "\(live.id.handle)"])
                 destination = await providerLogout(idToken: live.session.tokens.idToken, context)
             }
         }

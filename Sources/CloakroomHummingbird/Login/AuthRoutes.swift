@@ -19,6 +19,7 @@ public struct AuthRoutes<Context: SessionRequestContext>: Sendable {
     let requestGuard: RequestGuard
     let transactions: LoginTransactions
     let budget: LoginBudget
+    let events: SessionEvents?
 
     /// Makes the routes.
     ///
@@ -28,10 +29,12 @@ public struct AuthRoutes<Context: SessionRequestContext>: Sendable {
     ///   - relyingParty: speaks to the identity provider. Its redirect URI is `/auth/callback` at `publicURL`.
     ///   - publicURL: where browsers reach the app.
     ///   - pages: how error pages look.
+    ///   - events: what to tell of logins and requests that were refused.
     ///   - maximumPendingLogins: a bound on what strangers can make this replica store.
     public init(
         store: any SessionStore, records: any OneTimeRecordStore, relyingParty: RelyingParty, publicURL: PublicURL,
-        pages: any ErrorPageRenderer = PlainErrorPages(), maximumPendingLogins: Int = Self.maximumPendingLogins
+        pages: any ErrorPageRenderer = PlainErrorPages(), events: SessionEvents? = nil,
+        maximumPendingLogins: Int = Self.maximumPendingLogins
     ) {
         self.store = store
         self.relyingParty = relyingParty
@@ -40,6 +43,7 @@ public struct AuthRoutes<Context: SessionRequestContext>: Sendable {
         self.cookies = CookieSettings(publicURL: publicURL)
         self.requestGuard = RequestGuard(publicURL: publicURL)
         self.transactions = LoginTransactions(records: records)
+        self.events = events
         self.budget = LoginBudget(
             limit: maximumPendingLogins, window: .seconds(LoginTransactions.lifetimeInSeconds))
     }
@@ -56,6 +60,7 @@ public struct AuthRoutes<Context: SessionRequestContext>: Sendable {
     /// `GET /auth/me`: the user's claims, never a token.
     @Sendable func me(_ request: Request, _ context: Context) async throws -> Response {
         if let refusal = requestGuard.refusalOfOrigin(request.headers) {
+            events?.emit(SessionEvent(.denied(reason: refusal.rawValue)))
             return .json(["error": .string(refusal.rawValue)], status: .forbidden)
         }
         guard let live = try await context.session.current() else { return .unauthenticated }

@@ -1,4 +1,4 @@
-import Cloakroom
+public import Cloakroom
 public import HTTPTypes
 public import Hummingbird
 
@@ -69,14 +69,21 @@ extension HTTPField.Name {
 /// Lets through only API requests that this app's own pages sent; others get 403 and reach nothing behind it.
 public struct APIGuardMiddleware<Context: RequestContext>: RouterMiddleware {
     private let requestGuard: RequestGuard
+    private let events: SessionEvents?
 
     /// Makes the middleware.
-    public init(_ requestGuard: RequestGuard) { self.requestGuard = requestGuard }
+    ///
+    /// - Parameter events: what to tell of requests that were refused.
+    public init(_ requestGuard: RequestGuard, events: SessionEvents? = nil) {
+        self.requestGuard = requestGuard
+        self.events = events
+    }
 
     public func handle(
         _ request: Request, context: Context, next: (Request, Context) async throws -> Response
     ) async throws -> Response {
         if let refusal = requestGuard.refusal(ofAPIRequest: request.headers) {
+            events?.emit(SessionEvent(.denied(reason: refusal.rawValue)))
             return .json(["error": .string(refusal.rawValue)], status: .forbidden)
         }
         return try await next(request, context)

@@ -28,6 +28,10 @@ public struct OIDCError: Error, Sendable, Equatable, CustomStringConvertible {
 
     /// The kind of failure.
     public let code: Code
+    /// The kind as one word, for events and metrics.
+    package var codeWord: String {
+        code.description.lowercased().split(separator: " ").joined(separator: "_")
+    }
     /// What exactly was wrong, in words for the operator.
     public let reason: String
 

@@ -115,7 +115,9 @@ extension TokenRefresher {
         case .changed(let session): return need(of: session) == .overdue ? nil : .ready(session)
         case .absent: return .ended
         case .ended:
-            logger.info("A session ended", metadata: ["session": "\(id.handle)", "reason": "\(reason)"])
+            logger.log(
+                level: events == nil ? .info : .debug, "A session ended",
+                metadata: ["session": "\(id.handle)", "reason": "\(reason)"])
             return .ended
         }
     }

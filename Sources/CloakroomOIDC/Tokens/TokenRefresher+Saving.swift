@@ -89,6 +89,10 @@ extension TokenRefresher {
     }
 
     private func complete(_ lease: RefreshLease, _ tokens: TokenSet) async throws -> RefreshResult {
-        try await call { try await self.store.completeRefresh(lease, tokens: tokens) }
+        let result = try await call { try await self.store.completeRefresh(lease, tokens: tokens) }
+        if case .refreshed(let session) = result {
+            events?.emit(SessionEvent(.refreshed, session: lease.id.handle, user: session.user))
+        }
+        return result
     }
 }

@@ -45,6 +45,7 @@ public final class TokenRefresher: Service {
     let store: any RefreshLeaseStore
     let configuration: TokenRefresherConfiguration
     let logger: Logger
+    let events: SessionEvents?
     let state: Mutex<State>
     private let issuer: String
     private let askForTokens: @Sendable (Session) async throws(OIDCError) -> RefreshedTokens
@@ -55,24 +56,28 @@ public final class TokenRefresher: Service {
     ///   - store: where the sessions are. What shares it shares refreshes.
     ///   - relyingParty: asks the provider that issued the sessions' tokens.
     ///   - configuration: when to refresh, and how to bear with a provider that is down.
+    ///   - events: what to tell of refreshes, and of those that failed.
     ///   - logger: gets failures and ended sessions, with the sessions' handles; never a token.
     public convenience init(
         store: any RefreshLeaseStore, relyingParty: RelyingParty,
-        configuration: TokenRefresherConfiguration = TokenRefresherConfiguration(), logger: Logger
+        configuration: TokenRefresherConfiguration = TokenRefresherConfiguration(), events: SessionEvents? = nil,
+        logger: Logger
     ) {
         self.init(
-            store: store, issuer: relyingParty.issuer, configuration: configuration, logger: logger
+            store: store, issuer: relyingParty.issuer, configuration: configuration, events: events, logger: logger
         ) { session async throws(OIDCError) in try await relyingParty.refreshedTokens(of: session) }
     }
 
     init(
-        store: any RefreshLeaseStore, issuer: String, configuration: TokenRefresherConfiguration, logger: Logger,
+        store: any RefreshLeaseStore, issuer: String, configuration: TokenRefresherConfiguration,
+        events: SessionEvents? = nil, logger: Logger,
         askForTokens: @escaping @Sendable (Session) async throws(OIDCError) -> RefreshedTokens
     ) {
         self.store = store
         self.issuer = issuer
         self.configuration = configuration
         self.logger = logger
+        self.events = events
         self.askForTokens = askForTokens
         state = Mutex(
             State(
@@ -168,18 +173,25 @@ public final class TokenRefresher: Service {
             return .tokens(answer)
         } catch  where error.code == .invalidGrant {
             note(attempt, .answered)
+            tellFailure(error, session, handle)
             return .mustEnd(reason: "the provider no longer accepts its refresh token")
         } catch  where error.code == .identityMismatch {
             note(attempt, .answered)
+            tellFailure(error, session, handle)
             logger.error(
                 "The provider answered a refresh with tokens of another login; they were not used",
                 metadata: ["session": "\(handle)", "error": "\(error)"])
             return .mustEnd(reason: "the provider answered its refresh with tokens of another login")
         } catch {
             note(attempt, .failed)
+            tellFailure(error, session, handle)
             logger.warning("A refresh failed", metadata: ["session": "\(handle)", "error": "\(error)"])
             return .none(state.withLock { $0.backoff.wait(for: handle, now: .now) } ?? configuration.firstBackoff)
         }
+    }
+
+    private func tellFailure(_ error: OIDCError, _ session: Session, _ handle: SessionHandle) {
+        events?.emit(SessionEvent(.refreshFailed(reason: error.codeWord), session: handle, user: session.user))
     }
 
     private func note(_ attempt: RefreshBackoff.Attempt, _ result: RefreshBackoff.Result) {

@@ -115,61 +115,87 @@ extension RedisSessionStore: SessionDirectory {
             let index = keys.userIndex(user)
             let named = try await self.index.names(in: index, limit: Self.listLimit).filter { $0.handle == handle }
             let names = try await look(at: named).filter { $0.summary.map { $0.user == user } ?? true }.map(\.name)
-            return try await end(names, in: index) > 0
+            return try await tellingEnds(of: .session(handle), user: user, because: .revokedByUser) { tell in
+                let ended = try await end(names, in: index)
+                tell(ended)
+                return ended.count
+            } > 0
         }
-        var walk = try await SessionWalk(nil, client: calls.reader, keys: keys)
-        while let names = try await walk.next(count: 1000) {
-            let found = names.filter { $0.handle == handle }
-            if !found.isEmpty, try await end(found, in: nil) > 0 { return true }
-        }
-        return false
+        return try await tellingEnds(of: .session(handle), because: .revokedByOperator) { tell in
+            var walk = try await SessionWalk(nil, client: calls.reader, keys: keys)
+            while let names = try await walk.next(count: 1000) {
+                let found = names.filter { $0.handle == handle }
+                guard !found.isEmpty else { continue }
+                let ended = try await end(found, in: nil)
+                tell(ended)
+                if !ended.isEmpty { return ended.count }
+            }
+            return 0
+        } > 0
     }
 
     public func deleteSessions(ofUser user: UserIdentity, except kept: SessionID?) async throws -> Int {
-        try await deleteSessions(in: .user(policy.resolved(user)), except: kept)
+        let user = policy.resolved(user)
+        return try await tellingEnds(of: .user(user), user: user, because: .revokedByUser) { tell in
+            try await deleteSessions(in: .user(user), except: kept, tell)
+        }
     }
 
     public func deleteSessions(ofProviderSession session: ProviderSession) async throws -> Int {
-        try await deleteSessions(in: .providerSession(policy.resolved(session)), except: nil)
+        let session = policy.resolved(session)
+        return try await tellingEnds(of: .providerSession(session), because: .revokedByProvider) { tell in
+            try await deleteSessions(in: .providerSession(session), except: nil, tell)
+        }
     }
 
-    private func deleteSessions(in subject: Subject, except kept: SessionID?) async throws -> Int {
+    private func deleteSessions(
+        in subject: Subject, except kept: SessionID?, _ tell: ([RecordName]) -> Void
+    ) async throws -> Int {
         let kept = kept.map { Set(codec.names(for: $0)) } ?? []
         let index = key(of: subject)
-        var ended = 0
+        var count = 0
         while true {
             let names = try await names(in: subject, limit: Self.listLimit)
             let others = names.filter { !kept.contains($0) }
-            ended += try await end(others, in: index)
-            if names.count < Self.listLimit || others.isEmpty { return ended }
+            let ended = try await end(others, in: index)
+            tell(ended)
+            count += ended.count
+            if names.count < Self.listLimit || others.isEmpty { return count }
         }
     }
 
     public func deleteAllSessions() async throws -> Int {
         defer { nearCache?.dropAll() }
-        var ended = 0
-        var walk = try await SessionWalk(nil, client: calls.reader, keys: keys)
-        while let names = try await walk.next(count: 1000) { ended += try await end(names, in: nil) }
+        let count = try await tellingEnds(of: .all, because: .revokedByOperator) { tell in
+            var count = 0
+            var walk = try await SessionWalk(nil, client: calls.reader, keys: keys)
+            while let names = try await walk.next(count: 1000) {
+                let ended = try await end(names, in: nil)
+                tell(ended)
+                count += ended.count
+            }
+            return count
+        }
         var leftovers = try await SessionWalk(nil, client: calls.reader, keys: keys, pattern: keys.indexPattern)
         while let found = try await leftovers.nextKeys(count: 1000) {
             guard !found.isEmpty else { continue }
             _ = try await calls.write(found.map { ScriptedCommand(.unlink($0)) })
         }
-        return ended
+        return count
     }
 
     /// Ends the sessions of these names, all in one round trip to each server, and takes them out of the index.
     ///
-    /// - Returns: how many there were.
-    func end(_ names: [RecordName], in index: String?) async throws -> Int {
-        guard !names.isEmpty else { return 0 }
+    /// - Returns: those that there were.
+    func end(_ names: [RecordName], in index: String?) async throws -> [RecordName] {
+        guard !names.isEmpty else { return [] }
         defer { for name in names { nearCache?.drop(name) } }
         // The sessions first: an index without them does no harm, they without an index would be out of reach.
-        let count = try await records.end(names)
+        let ended = try await records.end(names)
         var commands = names.filter(\.isSealed).map { ScriptedCommand(.unlink(keys.summary($0))) }
         if let index { commands.append(ScriptedCommand(.removeFromSortedSet(index, names.map(\.text)))) }
         if !commands.isEmpty { _ = try? await calls.write(commands) }
-        return count
+        return ended
     }
 
     // MARK: Looking

@@ -41,9 +41,12 @@ final class NearCache: InvalidationObserver {
     private let epoch = Atomic<UInt64>(0)
     private let waiters = ChangeWaiters()
     private let metrics = NearCacheMetrics()
+    /// What finds out whether a session that was reported changed has ended; `nil` if no one wants to know.
+    private let endWatch: EndWatch?
 
-    init(_ configuration: NearCacheConfiguration, keys: KeySchema) {
+    init(_ configuration: NearCacheConfiguration, keys: KeySchema, endWatch: EndWatch? = nil) {
         self.keys = keys
+        self.endWatch = endWatch
         self.maximumAge = UInt64(max(0, configuration.maximumAge.wholeMilliseconds)) * 1_000_000
         self.shards = (0..<Self.shardCount).map { _ in
             NearCacheShard(
@@ -93,6 +96,7 @@ final class NearCache: InvalidationObserver {
             entry = NearCacheShard.Entry(
                 session: read.session, name: read.name, bytes: read.bytes,
                 deadline: now + min(maximumAge, UInt64(max(0, read.lifetime)) * 1_000_000),
+                end: now + UInt64(max(0, read.lifetime)) * 1_000_000,
                 touchDue: read.untilTouch.map { now + UInt64(max(0, $0)) * 1_000_000 })
         }
         let key = ticket.shard.key
@@ -107,9 +111,9 @@ final class NearCache: InvalidationObserver {
         waiters.wake(id)
     }
 
-    /// - Returns: whether there was an entry.
+    /// - Returns: the entry, if there was one.
     @discardableResult
-    private func drop(_ key: NearCacheShard.Key) -> Bool { shard(of: key).drop(key) }
+    private func drop(_ key: NearCacheShard.Key) -> NearCacheShard.Entry? { shard(of: key).drop(key) }
 
     /// Forgets the session of this record.
     func drop(_ name: RecordName) {
@@ -126,10 +130,18 @@ final class NearCache: InvalidationObserver {
         for shard in shards { count += shard.dropAll() }
         metrics.invalidations.increment(by: count)
         waiters.wakeAll()
+        // What Redis would have reported of them is not heard any more.
+        if count > 0 { endWatch?.lostSight() }
     }
 
     /// Waits until a session that was read is reported changed, or for `limit`.
     func waitForChange(of id: SessionID, atMost limit: Duration) async { await waiters.wait(for: id, atMost: limit) }
+
+    /// Whether a session is kept, believed or not.
+    func keeps(_ id: SessionID) -> Bool {
+        let key = NearCacheShard.Key(id)
+        return shard(of: key).keeps(key)
+    }
 
     /// What is kept now.
     var usage: (entries: Int, bytes: Int) {
@@ -142,18 +154,21 @@ final class NearCache: InvalidationObserver {
         guard let changed else { return dropAll() }
         for buffer in changed {
             guard let name = keys.name(ofSessionKey: String(buffer: buffer)) else { continue }
-            if let id = name.id { invalidated(id, wasKept: drop(NearCacheShard.Key(id))) }
+            if let id = name.id { invalidated(id, drop(NearCacheShard.Key(id))) }
             guard name.isSealed else { continue }
             // A sealed name does not tell whose it is, and so not which shard to ask.
             for shard in shards {
-                guard let (id, wasKept) = shard.drop(sealed: name) else { continue }
-                invalidated(id, wasKept: wasKept)
+                guard let (id, entry) = shard.drop(sealed: name) else { continue }
+                invalidated(id, entry)
             }
         }
     }
 
-    private func invalidated(_ id: SessionID, wasKept: Bool) {
-        if wasKept { metrics.invalidations.increment() }
+    private func invalidated(_ id: SessionID, _ entry: NearCacheShard.Entry?) {
+        if let entry {
+            metrics.invalidations.increment()
+            endWatch?.changed(id, entry.session, end: entry.end)
+        }
         waiters.wake(id)
     }
 

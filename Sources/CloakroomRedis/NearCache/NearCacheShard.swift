@@ -29,17 +29,20 @@ final class NearCacheShard: Sendable {
         let bytes: Int
         /// When the entry ends, on the monotonic clock: the session's end or the cache's age limit, whichever is first.
         let deadline: UInt64
+        /// When the session ends unless it is used again, on the monotonic clock.
+        let end: UInt64
         /// From when on a use must be noted in Redis; `nil` without an idle limit.
         let touchDue: UInt64?
         // Changed under the shard's lock alone; atomic only so that the compiler need not take that on trust.
         fileprivate let isUsed = Atomic<Bool>(false)
         fileprivate let isTouching = Atomic<Bool>(false)
 
-        init(session: Session, name: RecordName, bytes: Int, deadline: UInt64, touchDue: UInt64?) {
+        init(session: Session, name: RecordName, bytes: Int, deadline: UInt64, end: UInt64 = .max, touchDue: UInt64?) {
             self.session = session
             self.name = name
             self.bytes = bytes
             self.deadline = deadline
+            self.end = end
             self.touchDue = touchDue
         }
     }
@@ -98,14 +101,14 @@ final class NearCacheShard: Sendable {
             if let name, pending[key] == nil, entries[key] == nil { owners[name] = nil }
         }
 
-        /// - Returns: whether there was an entry.
-        mutating func drop(_ key: Key) -> Bool {
+        /// - Returns: the entry, if there was one.
+        mutating func drop(_ key: Key) -> Entry? {
             if pending[key] != nil {
                 sequence += 1
                 pending[key]?.invalidatedAt = sequence
             }
-            guard let slot = entries[key]?.slot else { return false }
-            return remove(at: slot) != nil
+            guard let slot = entries[key]?.slot else { return nil }
+            return remove(at: slot)?.entry
         }
 
         /// Makes room by one entry.
@@ -196,14 +199,14 @@ final class NearCacheShard: Sendable {
 
     /// Forgets a session, and what reads under way will bring of it.
     ///
-    /// - Returns: whether there was an entry.
+    /// - Returns: the entry, if there was one.
     @discardableResult
-    func drop(_ key: Key) -> Bool { state.withLock { $0.drop(key) } }
+    func drop(_ key: Key) -> Entry? { state.withLock { $0.drop(key) } }
 
     /// Forgets the session with this sealed record, and what reads under way will bring of it.
     ///
-    /// - Returns: the session, if this shard knows it, and whether there was an entry.
-    func drop(sealed name: RecordName) -> (id: SessionID, wasKept: Bool)? {
+    /// - Returns: the session, if this shard knows it, and the entry, if there was one.
+    func drop(sealed name: RecordName) -> (id: SessionID, entry: Entry?)? {
         state.withLock { state in
             guard let key = state.owners[name] else { return nil }
             return (key.id, state.drop(key))
@@ -231,6 +234,8 @@ final class NearCacheShard: Sendable {
             return count
         }
     }
+
+    func keeps(_ key: Key) -> Bool { state.withLock { $0.entries[key] != nil } }
 
     var count: Int { state.withLock { $0.entries.count } }
     var bytes: Int { state.withLock { $0.bytes } }

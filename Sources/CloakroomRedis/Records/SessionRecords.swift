@@ -206,10 +206,10 @@ struct SessionRecords: Sendable {
 
     /// Ends the sessions of these names, all in one round trip to each server.
     ///
-    /// - Returns: how many there were.
-    func end(_ names: [RecordName]) async throws -> Int {
+    /// - Returns: those that there were.
+    func end(_ names: [RecordName]) async throws -> [RecordName] {
         let replies = try await calls.writeDurably(names.map { ending($0, tombstoneLife: nil, answer: "count") })
-        return replies.reduce(0) { $0 + ($1.integer ?? 0) }
+        return zip(names, replies).filter { $0.1.integer ?? 0 > 0 }.map(\.0)
     }
 
     /// Sent twice it finds nothing, and then the indexes keep an entry that readers remove.

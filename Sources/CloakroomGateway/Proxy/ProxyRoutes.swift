@@ -37,7 +37,8 @@ struct ProxyRoutes: Sendable {
     private static let methods: [HTTPRequest.Method] = [.get, .head, .post, .put, .patch, .delete, .options]
 
     func add(to router: some RouterMethods<GatewayContext>) {
-        let group = router.group().add(middleware: APIGuardMiddleware(RequestGuard(publicURL: publicURL), events: events))
+        let group = router.group().add(
+            middleware: APIGuardMiddleware(RequestGuard(publicURL: publicURL), events: events))
         for method in Self.methods {
             group.on("/api", method: method, use: forward)
             group.on("/api/**", method: method, use: forward)

@@ -186,8 +186,8 @@ extension RedisCommand {
 
     /// `WAIT replicas milliseconds`: answers how many replicas have all that was written on this connection before.
     ///
-    /// On another connection it would vouch for nothing, so it is not idempotent, and its place is behind the writes in
-    /// ``RedisClient/send(contiguous:)``.
+    /// On another connection than the writes it would vouch for nothing, so it is not idempotent alone, and its place is
+    /// behind them in ``RedisClient/send(contiguous:)``, with which it is sent again.
     ///
     /// - Parameter milliseconds: at least one, as 0 would block the connection for ever.
     public static func wait(replicas: Int, milliseconds: Int) -> RedisCommand {
@@ -239,5 +239,13 @@ extension RedisCommand {
     /// `CLIENT SETINFO attribute value` (Redis 7.2; an older one answers with an error that is ignored)
     static func setInfo(_ attribute: String, _ value: String) -> RedisCommand {
         RedisCommand("CLIENT", [.text("SETINFO"), .text(attribute), .text(value)], isIdempotent: true)
+    }
+}
+
+extension [RedisCommand] {
+    /// Whether the group leaves the same state, and its replies mean the same, when it is sent twice as a whole: also with a
+    /// `WAIT` behind its writes.
+    var isIdempotentAsGroup: Bool {
+        count > 1 ? allSatisfy { $0.isIdempotent || $0.description == "WAIT" } : allSatisfy(\.isIdempotent)
     }
 }

@@ -45,7 +45,7 @@ final class RedisRequest: Sendable {
         var isIdempotent: Bool {
             switch self {
             case .one(let command): command.isIdempotent
-            case .many(let commands): commands.allSatisfy(\.isIdempotent)
+            case .many(let commands): commands.isIdempotentAsGroup
             }
         }
 

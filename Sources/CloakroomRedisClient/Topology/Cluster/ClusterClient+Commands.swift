@@ -194,7 +194,7 @@ extension ClusterClient {
         let deadline = deadline
         let first = commands.firstIndex { $0.keyIndex != nil }
         let slot = first.flatMap { commands[$0].slot }
-        var attempt = ClusterAttempt(isIdempotent: commands.allSatisfy(\.isIdempotent))
+        var attempt = ClusterAttempt(isIdempotent: commands.isIdempotentAsGroup)
         var target = ClusterAttempt.Target.owner
         while true {
             let member = try await member(target, slot: slot, deadline: deadline)

@@ -78,7 +78,7 @@ final class SentinelGroup: Sendable {
             guard refusal != .none else { return replies }
             giveUpReplica()
             wasCarriedOutInPart = wasCarriedOutInPart || refusal == .inPart
-            guard refusal == .whole || commands.allSatisfy(\.isIdempotent), NIODeadline.now() + Self.pause < deadline
+            guard refusal == .whole || commands.isIdempotentAsGroup, NIODeadline.now() + Self.pause < deadline
             else { return replies }
             try await Task.sleep(for: .nanoseconds(Self.pause.nanoseconds))
         }

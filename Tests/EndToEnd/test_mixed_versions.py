@@ -17,6 +17,7 @@ from support.login import log_in
 from support.ports import free_port
 from support.providers import Kind, Provider
 from support.records import put, record
+from support.redis_cluster import RedisCluster
 from support.redis_server import RedisServer
 from support.servers import Servers
 from support.wait import eventually
@@ -28,15 +29,22 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def launch_redis(servers: Servers, directory: Path, topology: str) -> RedisServer | RedisCluster:
+    if topology == "cluster":
+        return RedisCluster(servers, directory).launch()
+    return servers.add(RedisServer(directory)).launch()
+
+
+@pytest.mark.parametrize("topology", ["standalone", "cluster"])
 @pytest.mark.parametrize("form", ["plain", "sealed"])
 @pytest.mark.parametrize("first", ["previous", "current"])
 def test_a_mixed_deploy_loses_no_session(
-    servers: Servers, tmp_path: Path, any_provider: Kind, first: str, form: str
+    servers: Servers, tmp_path: Path, any_provider: Kind, first: str, form: str, topology: str
 ) -> None:
     """`first` is the one where users log in; the other serves them too, near cache and all."""
     port = free_port()
     url = f"http://localhost:{port}"
-    redis = servers.add(RedisServer(tmp_path / "redis")).launch()
+    redis = launch_redis(servers, tmp_path / "redis", topology)
     provider = servers.add(Provider(any_provider, tmp_path / "provider", url)).launch()
     previous = Path(PREVIOUS or "").resolve()
     programs = {"previous": previous, "current": None}
@@ -68,15 +76,16 @@ def test_a_mixed_deploy_loses_no_session(
     assert {key for key in client.scan_iter() if client.ttl(key) == -1} == set()
 
 
+@pytest.mark.parametrize("topology", ["standalone", "cluster"])
 @pytest.mark.parametrize("form", ["plain", "sealed"])
 @pytest.mark.parametrize("first", ["previous", "current"])
 def test_both_versions_count_the_sessions_of_a_user_alike(
-    servers: Servers, tmp_path: Path, any_provider: Kind, first: str, form: str
+    servers: Servers, tmp_path: Path, any_provider: Kind, first: str, form: str, topology: str
 ) -> None:
     """The limit per user goes by the user's index: each version must find there what the other has entered."""
     port = free_port()
     url = f"http://localhost:{port}"
-    redis = servers.add(RedisServer(tmp_path / "redis")).launch()
+    redis = launch_redis(servers, tmp_path / "redis", topology)
     provider = servers.add(Provider(any_provider, tmp_path / "provider", url)).launch()
     keys = {"SESSION_KEYS": new_key(tmp_path)} if form == "sealed" else {}
     programs = {"previous": Path(PREVIOUS or "").resolve(), "current": None}

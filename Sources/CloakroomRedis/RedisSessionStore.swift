@@ -29,6 +29,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     private let touches = RecentTouches()
     private let updates = AttributeUpdates()
     private let transaction: CreateTransaction
+    private let abandoned = AbandonedCreate()
     let events: SessionEvents?
     private let endWatch: EndWatch?
 
@@ -294,6 +295,21 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     /// limit of sessions per user is passed.
     private func add(_ session: Session, for id: SessionID, at now: Date) async throws {
         let name = codec.name(for: id)
+        do {
+            try await store(session, for: id, name, at: now)
+        } catch {
+            if AbandonedCreate.isLeft(by: error) {
+                abandoned.remove { [calls, keys, index] in
+                    let unlink = [keys.session(name)] + (name.isSealed ? [keys.summary(name)] : [])
+                    _ = try await calls.write(
+                        unlink.map { ScriptedCommand(.unlink($0)) } + index.forgetting(name, session))
+                }
+            }
+            throw error
+        }
+    }
+
+    private func store(_ session: Session, for id: SessionID, _ name: RecordName, at now: Date) async throws {
         let key = keys.session(name)
         let record = try codec.encode(session, id: id, key: key)
         let life = records.timeToLive(of: session, at: now)

@@ -1,5 +1,4 @@
 import Cloakroom
-import CloakroomRedisClient
 import Synchronization
 
 /// Removes sessions whose create has failed though it may have been carried out: nobody has their IDs.
@@ -19,8 +18,8 @@ final class AbandonedCreate: Sendable {
         return !error.isOutcomeKnown || error.code == .notReplicated
     }
 
-    /// Sends commands that remove it until Redis has taken them, a few times at most.
-    func remove(_ commands: [RedisCommand], _ calls: RedisCalls) {
+    /// Calls `body`, which removes it, until it succeeds, a few times at most.
+    func remove(_ body: @escaping @Sendable () async throws -> Void) {
         guard count.add(1, ordering: .relaxed).newValue <= Self.maximumCount else {
             count.subtract(1, ordering: .relaxed)
             return
@@ -28,7 +27,7 @@ final class AbandonedCreate: Sendable {
         Task {
             defer { count.subtract(1, ordering: .relaxed) }
             for _ in 0..<Self.attempts {
-                if (try? await calls.write(commands.map { ScriptedCommand($0) })) != nil { return }
+                if (try? await body()) != nil { return }
                 try? await Task.sleep(for: Self.pause)
             }
         }

@@ -17,7 +17,6 @@ final class CreateTransaction: Sendable {
     /// Until when the script is used, in nanoseconds of the monotonic clock.
     private let refusedUntil = Atomic<UInt64>(0)
     private let hasReported = Atomic<Bool>(false)
-    private let abandoned = AbandonedCreate()
 
     init(logger: Logger) { self.logger = logger }
 
@@ -60,13 +59,7 @@ final class CreateTransaction: Sendable {
             return false
         } catch {
             // A refusal of what belongs to it says nothing of the transaction.
-            let failure = RedisFailure.storeError(error, mayBeInPart: error is RedisServerError && !also.isEmpty)
-            if AbandonedCreate.isLeft(by: failure) {
-                abandoned.remove(
-                    [RedisCommand.unlink(keyOf: set)].compactMap { $0 }
-                        + indexes.map { .removeFromSortedSet($0, [member]) }, calls)
-            }
-            throw failure
+            throw RedisFailure.storeError(error, mayBeInPart: error is RedisServerError && !also.isEmpty)
         }
         guard let results = replies[commands.count - 1].elements, results.count == commands.count - 2 else {
             throw SessionStoreError(.rejected, reason: "an unexpected reply to EXEC")

@@ -52,12 +52,6 @@ extension RedisCommand {
 
     // MARK: Keys
 
-    /// `UNLINK key`: gone at once, its memory freed in the background.
-    public static func unlink(keyOf command: RedisCommand) -> RedisCommand? {
-        guard let index = command.keyIndex, command.arguments.indices.contains(index) else { return nil }
-        return RedisCommand("UNLINK", [command.arguments[index]], key: 0, isIdempotent: true)
-    }
-
     /// `UNLINK key`
     public static func unlink(_ key: String) -> RedisCommand {
         RedisCommand("UNLINK", [.text(key)], key: 0, isIdempotent: true)

@@ -31,9 +31,9 @@ def why_not() -> str | None:
 class Namespaces:
     """`a` and `b`, each with an address that the other reaches as long as the cable is plugged in."""
 
-    def __init__(self) -> None:
-        # Links outside have no such names, and nothing outside routes to the addresses.
-        self.names = {side: f"ck{os.getpid()}{side}" for side in "ab"}
+    def __init__(self, name: str) -> None:
+        # Others of this name are other processes'; nothing outside routes to the addresses.
+        self.names = {side: f"ck{os.getpid()}{name}{side}" for side in "ab"}
         self.addresses = {"a": "10.213.77.1", "b": "10.213.77.2"}
         # A path of a unix socket must be short.
         self.directory = Path(tempfile.mkdtemp(prefix="ck", dir="/tmp"))

@@ -79,8 +79,8 @@ final class CreateLedger: Sendable {
             } catch {
                 entries.withLock { $0.problems.append("an error of another kind: \(type(of: error))") }
             }
-            // Sentinels that get no processor time take servers for dead.
-            try await Task.sleep(for: .milliseconds(2))
+            // Sentinels that get no processor time take servers for dead, and a replica must not have gigabytes to copy.
+            try await Task.sleep(for: .milliseconds(15))
         }
     }
 
@@ -98,6 +98,11 @@ final class CreateLedger: Sendable {
             longest = max(longest, next.timeIntervalSince(time))
         }
         return Int(longest * 1000)
+    }
+
+    /// How many of these logins were acknowledged in each of the times between `marks`.
+    static func counts(_ sessions: [Acknowledged], between marks: [Date]) -> [Int] {
+        zip(marks, marks.dropFirst()).map { start, end in sessions.count { $0.time >= start && $0.time < end } }
     }
 
     /// Holds the ledger against what Redis has.

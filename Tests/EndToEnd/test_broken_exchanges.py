@@ -147,14 +147,14 @@ def connect(gateway: Gateway) -> socket.socket:
 
 def rest(connection: socket.socket) -> bytes:
     """What comes until the gateway closes or resets."""
-    answer = b""
+    parts = []
     with connection:
         try:
             while part := connection.recv(65536):
-                answer += part
+                parts.append(part)
         except ConnectionResetError:
             pass
-    return answer
+    return b"".join(parts)
 
 
 def memory(gateway: Gateway) -> int:

@@ -169,7 +169,9 @@ def test_r48_nothing_after_an_upgrade_is_kept(gateway: Gateway, start: str, fiel
     assert gateway.status("/healthz") == 200
 
 
-@pytest.mark.parametrize("hello", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bytes.fromhex("160301020001")], ids=["h2", "tls"])
+@pytest.mark.parametrize(
+    "hello", [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bytes.fromhex("160301020001")], ids=["h2", "tls"]
+)
 @pytest.mark.parametrize("follows", [0, 600])
 def test_r48_what_is_no_http_1_is_refused_and_closed(gateway: Gateway, hello: bytes, follows: int) -> None:
     connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=5)

@@ -1,4 +1,4 @@
-"""What a connection to the upstream has gone through is never another exchange's: no upload's rest, no surplus answer."""
+"""What is left on a connection to the upstream is never another exchange's: no upload's rest, no surplus answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 import pytest
 
@@ -42,6 +42,7 @@ class Upstream(RawUpstream):
     def __init__(self) -> None:
         # The bytes of each connection.
         self.received: list[bytes] = []
+        self.ended = 0
         self.lock = threading.Lock()
         self.may_reset = threading.Event()
         super().__init__()
@@ -65,6 +66,11 @@ class Upstream(RawUpstream):
                 data += part
             first, data = data.split(b"\r\n\r\n", 1)
             name = first.split()[1].decode().removeprefix("/api/")
+            if name == "read":
+                while read():
+                    pass
+                self.ended += 1
+                return
             if name == "reset":
                 while b"part" not in data:
                     data += read()
@@ -122,24 +128,50 @@ def test_r47_a_reset_in_an_upload_is_a_502_and_ends_the_connection(
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40])
+@pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
 def test_r48_a_connection_with_half_an_upload_serves_nobody_else(
-    gateway: Gateway, upstream: Upstream, cut: int
+    gateway: Gateway, upstream: Upstream, is_chunked: bool, cut: int
 ) -> None:
     """An upstream that waits for the rest of the body would take another user's request for it."""
     body = b"GET /api/stolen HTTP/1.1\r\nX-Stolen: " + bytes(1000)
+    if is_chunked:
+        field, sent = "Transfer-Encoding: chunked", b"%x\r\n%b\r\n" % (cut, body[:cut]) if cut else b""
+    else:
+        field, sent = f"Content-Length: {len(body)}", body[:cut]
     for _ in range(5):
-        answer = exchange(
-            gateway, head("POST /api/early HTTP/1.1", f"Content-Length: {len(body)}", session=SESSION) + body[:cut]
-        )
+        answer = exchange(gateway, head("POST /api/early HTTP/1.1", field, session=SESSION) + sent)
         assert answer.startswith(b"HTTP/1.1 413 ") and answer.endswith(b"done"), answer
         for _ in range(3):
             assert ask(gateway).endswith(b"ok")
     # Requests before the upload are no matter.
     uploads = [data.split(b"POST /api/early", 1)[1] for data in upstream.received if b"POST /api/early" in data]
     assert len(uploads) == 5 and not any(b"/api/" in data.replace(body[:cut], b"") for data in uploads), uploads
+    assert not any(data.endswith(b"0\r\n\r\n") for data in uploads), "what was cut off does not look whole"
 
 
-@pytest.mark.parametrize("path", ["after-length", "after-chunks", "after-204", "after-304", "after-head", "unasked-101"])
+@pytest.mark.parametrize("leave", [socket.socket.close, reset], ids=["closed", "reset"])
+def test_r47_an_upload_that_is_cut_off_does_not_look_whole(
+    gateway: Gateway, upstream: Upstream, leave: Callable[[socket.socket], None]
+) -> None:
+    """Only the last chunk says that a chunked body is complete."""
+    for number in range(20):
+        connection = connect(gateway)
+        connection.sendall(
+            head("POST /api/read HTTP/1.1", "Transfer-Encoding: chunked", session=SESSION) + b"4\r\npart\r\n"
+        )
+        eventually(
+            "the upstream has a part", lambda number=number: sum(b"part" in data for data in upstream.received) > number
+        )
+        leave(connection)
+        eventually("the exchange is over", lambda number=number: upstream.ended > number, within=1)
+    uploads = [data for data in upstream.received if b"part" in data]
+    assert len(uploads) == 20 and not any(data.endswith(b"0\r\n\r\n") for data in uploads), uploads
+    assert ask(gateway, SESSION).endswith(b"ok")
+
+
+@pytest.mark.parametrize(
+    "path", ["after-length", "after-chunks", "after-204", "after-304", "after-head", "unasked-101"]
+)
 def test_a_surplus_answer_of_the_upstream_is_nobody_s(gateway: Gateway, path: str) -> None:
     """Not of the one whose request brought it, and not of others that want the same connection meanwhile."""
     done = threading.Event()
@@ -155,7 +187,8 @@ def test_a_surplus_answer_of_the_upstream_is_nobody_s(gateway: Gateway, path: st
         witnesses = [pool.submit(others) for _ in range(2)]
         try:
             for _ in range(50):
-                answer = exchange(gateway, head(f"{method} /api/{path} HTTP/1.1", "Connection: close", session=SESSION))
+                request = head(f"{method} /api/{path} HTTP/1.1", "Connection: close", session=SESSION)
+                answer = exchange(gateway, request)
                 assert answer.startswith(b"HTTP/1.1 ") and b"stolen" not in answer, answer
         finally:
             done.set()

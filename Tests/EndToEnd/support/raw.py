@@ -21,11 +21,11 @@ def connect(gateway: Gateway, timeout: float = 20) -> socket.socket:
 
 def rest(connection: socket.socket) -> bytes:
     """What comes until the other side closes in order; a reset is an error."""
-    answer = b""
+    parts = []
     with connection:
         while part := connection.recv(65536):
-            answer += part
-    return answer
+            parts.append(part)
+    return b"".join(parts)
 
 
 def exchange(gateway: Gateway, request: bytes) -> bytes:

@@ -84,9 +84,10 @@ class Stalls:
                 try:
                     connection.sendall(b"x")
                     first = connection.recv(65536)
-                    return first + rest(connection), time.monotonic() - started
                 except TimeoutError:
-                    pass
+                    continue
+                connection.settimeout(20)
+                return first + rest(connection), time.monotonic() - started
         return rest(connection), time.monotonic() - started
 
 

@@ -152,14 +152,14 @@ def connect(gateway: Gateway) -> socket.socket:
 
 def rest(connection: socket.socket) -> bytes:
     """What comes until the gateway closes or resets."""
-    answer = b""
+    answer = bytearray()
     with connection:
         try:
-            while part := connection.recv(65536):
+            while part := connection.recv(1 << 20):
                 answer += part
         except ConnectionResetError:
             pass
-    return answer
+    return bytes(answer)
 
 
 def memory(gateway: Gateway) -> int:

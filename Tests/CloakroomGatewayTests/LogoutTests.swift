@@ -33,6 +33,25 @@ import Testing
         }
     }
 
+    @Test("the log tells once of a session that begins, that a login replaces, that ends, and of what was denied")
+    func events() async throws {
+        try await Bench.with { bench in
+            let browser = bench.browser()
+            try await browser.logIn()
+            try await browser.logIn()
+            #expect(try await browser.send(.POST, "/auth/logout", ["Sec-Fetch-Site": "cross-site"]).status == 403)
+            #expect(try await browser.send(.POST, "/auth/logout", ["Sec-Fetch-Site": "same-origin"]).status == 303)
+            let lines = bench.log.text.split(separator: "\n")
+            func count(_ text: String, _ reason: String? = nil) -> Int {
+                lines.count { $0.contains(text) && "\($0) ".contains(reason.map { " reason=\($0) " } ?? " ") }
+            }
+            #expect(count("A session began") == 2)
+            #expect(count("A session ended", "replaced") == 1 && count("A session ended", "logout") == 1)
+            #expect(count("A session ended") == 2)
+            #expect(count("A request was denied", "cross_site_request") == 1)
+        }
+    }
+
     @Test("R33: another site can't log anyone out; its link leads to a page that asks")
     func crossSite() async throws {
         try await Bench.with { bench in

@@ -1,6 +1,7 @@
 import Cloakroom
 import Foundation
 import ServiceLifecycle
+import Synchronization
 import Testing
 
 @testable import CloakroomOIDC
@@ -74,6 +75,36 @@ struct TokenRefresherTests {
         #expect(try outcome == .ready(#require(before)))
         #expect(try await eventually { try await stored(id)?.tokens.accessToken == "new-access" })
         #expect(provider.calls == 1)
+    }
+
+    private final class Kinds: SessionEventListener {
+        private let state = Mutex<[SessionEvent.Kind]>([])
+        var all: [SessionEvent.Kind] { state.withLock { $0 } }
+        func receive(_ event: SessionEvent) { state.withLock { $0.append(event.kind) } }
+    }
+
+    @Test("a refresh that fails is told with its reason, and one that succeeds")
+    func events() async throws {
+        let id = try await endedSession()
+        let events = SessionEvents()
+        let kinds = Kinds()
+        events.add(kinds)
+        var configuration = TokenRefresherConfiguration()
+        configuration.firstBackoff = .milliseconds(20)
+        let refresher = TokenRefresher(
+            store: store, issuer: "https://provider.example.com", configuration: configuration, events: events,
+            logger: quietLogger
+        ) { [provider] session async throws(OIDCError) in try await provider.answer(session) }
+        provider.fail(OIDCError(.providerUnavailable, reason: "503"))
+        _ = try await fresh(refresher, id)
+        #expect(kinds.all == [.refreshFailed(reason: "provider_unavailable")])
+        provider.fail(nil)
+        #expect(
+            try await eventually {
+                if case .ready = try await fresh(refresher, id) { true } else { false }
+            })
+        #expect(kinds.all.last == .refreshed)
+        #expect(kinds.all.filter { $0 == .refreshed }.count == 1)
     }
 
     @Test("R24: while the provider is down it is not asked at each request, and the session stays")

@@ -147,14 +147,14 @@ def connect(gateway: Gateway) -> socket.socket:
 
 def rest(connection: socket.socket) -> bytes:
     """What comes until the gateway closes or resets."""
-    parts = []
+    answer = bytearray()
     with connection:
         try:
-            while part := connection.recv(65536):
-                parts.append(part)
+            while part := connection.recv(1 << 20):
+                answer += part
         except ConnectionResetError:
             pass
-    return b"".join(parts)
+    return bytes(answer)
 
 
 def memory(gateway: Gateway) -> int:

@@ -5,22 +5,21 @@ import CloakroomRedis
 struct ErrorTally: Sendable {
     /// The codes that a call may end with, and no other.
     let tolerated: Set<SessionStoreError.Code>
-    /// How often each was seen.
-    private(set) var counts: [SessionStoreError.Code: Int] = [:]
+    /// How many there were that are tolerated.
+    private(set) var count = 0
     /// What no call may end with; the first 50.
     private(set) var problems: [String] = []
+    /// How often each was seen, by what it says.
+    private var counts: [String: Int] = [:]
 
     init(tolerated: Set<SessionStoreError.Code>) { self.tolerated = tolerated }
-
-    /// How many there were that are tolerated.
-    var count: Int { counts.filter { tolerated.contains($0.key) }.values.reduce(0, +) }
 
     mutating func note(_ error: any Error) {
         guard let error = error as? SessionStoreError else {
             return problem("an error of another kind: \(type(of: error))")
         }
-        counts[error.code, default: 0] += 1
-        if !tolerated.contains(error.code) { problem("\(error)") }
+        counts["\(error)", default: 0] += 1
+        if tolerated.contains(error.code) { count += 1 } else { problem("\(error)") }
     }
 
     mutating func problem(_ text: String) {
@@ -29,10 +28,8 @@ struct ErrorTally: Sendable {
 }
 
 extension ErrorTally: CustomStringConvertible {
-    /// For example `notReplicated 3`.
     var description: String {
-        counts.isEmpty
-            ? "no errors" : counts.map { "\($0.key) \($0.value)" }.sorted().joined(separator: ", ")
+        counts.isEmpty ? "no errors" : counts.map { "\($0.value) times \($0.key)" }.sorted().joined(separator: "; ")
     }
 }
 
@@ -56,8 +53,7 @@ struct CreateOutcomes: Sendable {
 
     /// What is wrong with the sessions that Redis has and users' lists show: those that nobody was given.
     ///
-    /// - Parameters:
-    ///   - keys: the keys of the sessions that Redis has.
+    /// - Parameter keys: the keys of the sessions that Redis has.
     func ghosts(_ keys: () throws -> Set<String>, in store: RedisSessionStore) async throws -> [String] {
         var problems: [String] = []
         // At once: nothing was made that could be removed yet.

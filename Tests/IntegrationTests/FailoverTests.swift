@@ -9,8 +9,8 @@ extension Integration {
         private static let rounds =
             ProcessInfo.processInfo.environment["CLOAKROOM_FAILOVER_ROUNDS"].flatMap { Int($0) } ?? 1
 
-        /// What a call may end with while a primary is away: no answer in time, or none from a replica. Not `rejected`: a
-        /// server that turned read-only or is no primary any more is the store's to get round.
+        /// What a call may end with while a primary is away: an answer that was lost with it, or too few replicas. Not
+        /// `rejected`: a server that is no primary any more is the store's to get round.
         private static let tolerated: Set<SessionStoreError.Code> = [.unavailable, .notReplicated]
         /// How many may end so each time: the tasks of the load wait for two calls each, reads included.
         private static let maximumErrors = 24
@@ -19,7 +19,8 @@ extension Integration {
             _ url: String, keys: @Sendable () throws -> Set<String>,
             _ body: @Sendable (SessionLoad) async throws -> Void
         ) async throws {
-            var configuration = RedisStoreConfiguration(url: try RedisURL(url))
+            // Longer than any switch takes: after so long without a connection calls fail at once, any number of them.
+            var configuration = RedisStoreConfiguration(url: try RedisURL(url), commandTimeout: .seconds(10))
             configuration.waitReplicas = 1
             try await withStores([configuration, configuration]) { stores in
                 let load = SessionLoad(stores: stores, tolerated: Self.tolerated)

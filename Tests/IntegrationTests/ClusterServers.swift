@@ -79,6 +79,11 @@ final class ClusterServers: Sendable {
         try nodes.filter { $0.isRunning }.filter { try $0.cli("ROLE").hasPrefix("master") }
     }
 
+    /// The keys of the sessions that the primaries have.
+    func sessionKeys() throws -> Set<String> {
+        try primaries().reduce(into: []) { keys, primary in keys.formUnion(try primary.sessionKeys()) }
+    }
+
     /// The primary that has a slot, as it says itself.
     func owner(of slot: Int) throws -> ServerProcess {
         for node in try primaries() where try ranges(of: node).contains(where: { $0.contains(slot) }) { return node }

@@ -12,14 +12,10 @@ final class CreateLedger: Sendable {
         let time: Date
     }
 
-    struct Entries: Sendable {
+    private struct Entries: Sendable {
         var acknowledged: [Acknowledged] = []
-        /// The users whose create was refused, with a known outcome: there is no such session.
-        var refused: [String] = []
-        /// The users whose create has failed though it may have been carried out: the session must be gone soon.
-        var uncertain: [String] = []
-        /// What no create may be answered.
-        var problems: [String] = []
+        var creates = CreateOutcomes()
+        var errors: ErrorTally
     }
 
     /// What Redis has in the end.
@@ -29,19 +25,20 @@ final class CreateLedger: Sendable {
         let uncertain: Int
         /// Acknowledged, and not there.
         let lost: [Acknowledged]
+        /// What creates have ended with otherwise.
+        let errors: ErrorTally
         let problems: [String]
     }
 
     private let stores: [RedisSessionStore]
     private let taskCount: Int
-    /// The errors that a create may end with while the primary changes.
-    private let tolerated: Set<SessionStoreError.Code>
-    private let entries = Mutex(Entries())
+    private let entries: Mutex<Entries>
 
+    /// - Parameter tolerated: what a create may end with while the primary changes.
     init(stores: [RedisSessionStore], taskCount: Int = 12, tolerated: Set<SessionStoreError.Code>) {
         self.stores = stores
         self.taskCount = taskCount
-        self.tolerated = tolerated
+        entries = Mutex(Entries(errors: ErrorTally(tolerated: tolerated)))
     }
 
     var acknowledgedCount: Int { entries.withLock { $0.acknowledged.count } }
@@ -65,19 +62,15 @@ final class CreateLedger: Sendable {
             do {
                 let id = try await store.createSession(tokens: .sample(), userInfo: UserInfo(subject: subject))
                 let acknowledged = Acknowledged(id: id, subject: subject, time: Date())
-                entries.withLock { $0.acknowledged.append(acknowledged) }
-            } catch let error as SessionStoreError {
                 entries.withLock { entries in
-                    // One that replicas have not confirmed was made, and is removed again.
-                    if error.isOutcomeKnown, error.code != .notReplicated {
-                        entries.refused.append(subject)
-                    } else {
-                        entries.uncertain.append(subject)
-                    }
-                    if !tolerated.contains(error.code) { entries.problems.append("\(error)") }
+                    entries.acknowledged.append(acknowledged)
+                    entries.creates.acknowledged.append(id)
                 }
             } catch {
-                entries.withLock { $0.problems.append("an error of another kind: \(type(of: error))") }
+                entries.withLock { entries in
+                    entries.errors.note(error)
+                    entries.creates.noteFailure(of: subject, error)
+                }
             }
             // Sentinels that get no processor time take servers for dead, and a replica must not have gigabytes to copy.
             try await Task.sleep(for: .milliseconds(15))
@@ -107,33 +100,23 @@ final class CreateLedger: Sendable {
 
     /// Holds the ledger against what Redis has.
     ///
-    /// - Parameter count: how many sessions Redis has.
-    func settle(_ count: () throws -> Int) async throws -> Outcome {
+    /// - Parameter keys: the keys of the sessions that Redis has.
+    func settle(_ keys: () throws -> Set<String>) async throws -> Outcome {
         let entries = entries.withLock { $0 }
-        var problems = entries.problems
+        var problems = entries.errors.problems
+        problems += try await entries.creates.ghosts(keys, in: stores[0])
+        let present = try keys()
         var lost: [Acknowledged] = []
         for session in entries.acknowledged {
-            guard let found = try await stores[0].session(for: session.id) else {
-                lost.append(session)
-                continue
-            }
-            if found.userInfo.subject != session.subject { problems.append("a wrong user") }
-        }
-        for subject in entries.refused {
-            if try await !stores[0].sessions(ofUser: subject).isEmpty {
-                problems.append("a refused create has left a session")
-            }
-        }
-        let live = entries.acknowledged.count - lost.count
-        do {
-            try await eventually("no session is there that nobody was given", within: .seconds(20)) {
-                try count() == live
-            }
-        } catch {
-            problems.append("\(try count() - live) sessions are there that nobody was given")
+            let isPresent = present.contains(CreateOutcomes.key(session.id))
+            if !isPresent { lost.append(session) }
+            // From the copies that a store keeps too: none may outlive the session.
+            let found = try await stores[0].session(for: session.id)
+            if (found != nil) != isPresent { problems.append("a store and Redis differ about a session") }
+            if let found, found.userInfo.subject != session.subject { problems.append("a wrong user") }
         }
         return Outcome(
-            acknowledged: entries.acknowledged.count, refused: entries.refused.count,
-            uncertain: entries.uncertain.count, lost: lost, problems: problems)
+            acknowledged: entries.acknowledged.count, refused: entries.creates.refused.count,
+            uncertain: entries.creates.uncertain.count, lost: lost, errors: entries.errors, problems: problems)
     }
 }

@@ -9,16 +9,30 @@ extension Integration {
         private static let rounds =
             ProcessInfo.processInfo.environment["CLOAKROOM_FAILOVER_ROUNDS"].flatMap { Int($0) } ?? 1
 
+        /// What a call may end with while a primary is away: an answer that was lost with it, or too few replicas. Not
+        /// `rejected`: a server that is no primary any more is the store's to get round.
+        private static let tolerated: Set<SessionStoreError.Code> = [.unavailable, .notReplicated]
+        /// How many may end so each time: the tasks of the load wait for two calls each, reads included.
+        private static let maximumErrors = 24
+
         private func withLoad(
-            _ url: String, _ body: @Sendable (SessionLoad) async throws -> Void
+            _ url: String, keys: @Sendable () throws -> Set<String>,
+            _ body: @Sendable (SessionLoad) async throws -> Void
         ) async throws {
-            var configuration = RedisStoreConfiguration(url: try RedisURL(url))
+            // Longer than any switch takes: after so long without a connection calls fail at once, any number of them.
+            var configuration = RedisStoreConfiguration(url: try RedisURL(url), commandTimeout: .seconds(10))
             configuration.waitReplicas = 1
             try await withStores([configuration, configuration]) { stores in
-                let load = SessionLoad(stores: stores)
+                let load = SessionLoad(stores: stores, tolerated: Self.tolerated)
                 try await load.run { try await body(load) }
+                try await load.settle(keys)
+                let creates = load.creates
+                report(
+                    "\(load.acknowledged) acknowledged writes, \(load.problems.count) problems; creates: "
+                        + "\(creates.acknowledged.count) acknowledged, \(creates.refused.count) refused, "
+                        + "\(creates.uncertain.count) uncertain; all calls: \(load.errors)")
                 #expect(load.problems.isEmpty)
-                report("\(load.acknowledged) acknowledged writes, \(load.problems.count) of them lost")
+                #expect(load.errors.count <= Self.maximumErrors * Self.rounds)
             }
         }
 
@@ -32,7 +46,7 @@ extension Integration {
         )
         func sentinel() async throws {
             try await SentinelServers.run { servers in
-                try await withLoad(servers.url) { load in
+                try await withLoad(servers.url, keys: { try servers.sessionKeys() }) { load in
                     for round in 1...Self.rounds {
                         try await eventually("both replicas are in step", within: .seconds(40)) {
                             try servers.primary().cli("INFO", "replication")
@@ -63,7 +77,7 @@ extension Integration {
         @Test("R42: kill -9 of cluster nodes and a live reshard under load: nothing acknowledged is lost")
         func cluster() async throws {
             try await ClusterServers.run { servers in
-                try await withLoad(servers.url) { load in
+                try await withLoad(servers.url, keys: { try servers.sessionKeys() }) { load in
                     for round in 1...Self.rounds {
                         try await eventually("every primary has its replica", within: .seconds(60)) {
                             let primaries = try servers.primaries()

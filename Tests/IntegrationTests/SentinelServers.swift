@@ -119,6 +119,9 @@ final class SentinelServers: Sendable {
         throw Failure("no sentinel knows the primary")
     }
 
+    /// The keys of the sessions that the primary has.
+    func sessionKeys() throws -> Set<String> { try primary().sessionKeys() }
+
     /// When the first sentinel announced that this server is the primary, by the sentinels' logs.
     func timeOfSwitch(to server: ServerProcess) -> Date? {
         let format = DateFormatter()

@@ -112,6 +112,11 @@ final class ServerProcess: Sendable {
         return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
     }
 
+    /// The keys of the sessions that it has.
+    func sessionKeys() throws -> Set<String> {
+        Set(try cli("--scan", "--pattern", "session:*").split(separator: "\n").map(String.init))
+    }
+
     /// Ports that are free, each with the one 10,000 above it, on which the node of a cluster talks to others.
     static func freePorts(_ count: Int) throws -> [Int] {
         var ports: Set<Int> = []

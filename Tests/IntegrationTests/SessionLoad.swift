@@ -6,9 +6,13 @@ import Synchronization
 /// Tasks that log in, refresh, log out and read without end, each keeping a ledger of what was acknowledged, and hold every
 /// answer against it.
 final class SessionLoad: Sendable {
-    struct Record {
+    private struct Record {
         var acknowledged = 0
-        var problems: [String] = []
+        var creates = CreateOutcomes()
+        /// The sessions that must be there in the end, and those that must not.
+        var live: Set<String> = []
+        var ended: Set<String> = []
+        var errors: ErrorTally
         var firstWriteSinceMark: Date?
     }
 
@@ -24,13 +28,19 @@ final class SessionLoad: Sendable {
     }
 
     private let stores: [RedisSessionStore]
-    private let record = Mutex(Record())
+    private let record: Mutex<Record>
     private let taskCount = 12
 
-    init(stores: [RedisSessionStore]) { self.stores = stores }
+    /// - Parameter tolerated: what a call may end with while servers go and come.
+    init(stores: [RedisSessionStore], tolerated: Set<SessionStoreError.Code>) {
+        self.stores = stores
+        record = Mutex(Record(errors: ErrorTally(tolerated: tolerated)))
+    }
 
     var acknowledged: Int { record.withLock { $0.acknowledged } }
-    var problems: [String] { record.withLock { $0.problems } }
+    var problems: [String] { record.withLock { $0.errors.problems } }
+    var errors: ErrorTally { record.withLock { $0.errors } }
+    var creates: CreateOutcomes { record.withLock { $0.creates } }
     var firstWriteSinceMark: Date? { record.withLock { $0.firstWriteSinceMark } }
 
     /// Begins to look for the next acknowledged write.
@@ -60,9 +70,9 @@ final class SessionLoad: Sendable {
             number += 1
             // Sentinels and nodes that get no processor time take each other for dead.
             try await Task.sleep(for: .milliseconds(2))
-            // Those that were deleted stay for a while: none may come back.
-            if entries.count > 120 { entries.removeFirst(20) }
-            let live = entries.indices.filter { !entries[$0].isDeleted && !entries[$0].mayBeDeleted }
+            // Those that were deleted stay for a while: none may come back. All are looked at once more in the end.
+            let recent = entries.indices.suffix(120)
+            let live = recent.filter { !entries[$0].isDeleted && !entries[$0].mayBeDeleted }
             switch Int.random(in: 0..<10) {
             case 0..<3 where live.count < 30:
                 await create("user-\(task)-\(number)", in: store, &entries)
@@ -71,7 +81,7 @@ final class SessionLoad: Sendable {
             case 6:
                 if live.count > 10, let index = live.randomElement() { await delete(&entries[index], in: store) }
             default:
-                if let index = entries.indices.randomElement() { await check(&entries[index], in: store) }
+                if let index = recent.randomElement() { await check(&entries[index], in: store) }
             }
         }
         // Another replica must say the same, once the reports of the last changes have come.
@@ -80,13 +90,39 @@ final class SessionLoad: Sendable {
         for index in entries.indices {
             try await eventually("every session can be looked at") { await check(&entries[index], in: other) }
         }
+        record.withLock { record in
+            for entry in entries where entry.isDeleted || !entry.mayBeDeleted {
+                let key = CreateOutcomes.key(entry.id)
+                if entry.isDeleted { record.ended.insert(key) } else { record.live.insert(key) }
+            }
+        }
+    }
+
+    /// Holds what was answered against what Redis has, once the load is over.
+    ///
+    /// - Parameter keys: the keys of the sessions that Redis has.
+    func settle(_ keys: () throws -> Set<String>) async throws {
+        let record = record.withLock { $0 }
+        let ghosts = try await record.creates.ghosts(keys, in: stores[0])
+        let present = try keys()
+        let lost = record.live.subtracting(present).count
+        let undone = record.ended.intersection(present).count
+        ghosts.forEach(problem)
+        if lost > 0 { problem("\(lost) acknowledged sessions are not in Redis") }
+        if undone > 0 { problem("\(undone) sessions are in Redis whose logout was acknowledged") }
     }
 
     private func create(_ subject: String, in store: RedisSessionStore, _ entries: inout [Entry]) async {
         await attempt {
-            let id = try await store.createSession(
-                tokens: TokenSet(accessToken: "0"), userInfo: UserInfo(subject: subject))
-            entries.append(Entry(id: id, subject: subject))
+            do {
+                let id = try await store.createSession(
+                    tokens: TokenSet(accessToken: "0"), userInfo: UserInfo(subject: subject))
+                entries.append(Entry(id: id, subject: subject))
+                self.record.withLock { $0.creates.acknowledged.append(id) }
+            } catch {
+                self.record.withLock { $0.creates.noteFailure(of: subject, error) }
+                throw error
+            }
             self.noteWrite()
         }
     }
@@ -134,21 +170,18 @@ final class SessionLoad: Sendable {
         return couldTell
     }
 
-    /// A failure is the caller's to know, and no breach; one of an unknown kind is.
+    /// A failure of a kind that is tolerated is the caller's to know, and no breach; any other is.
     private func attempt(_ body: () async throws -> Void) async {
         do {
             try await body()
-        } catch is SessionStoreError {
+        } catch {
+            record.withLock { $0.errors.note(error) }
             // A caller that is refused comes back a little later.
             try? await Task.sleep(for: .milliseconds(5))
-        } catch {
-            problem("an error of another kind: \(type(of: error))")
         }
     }
 
-    private func problem(_ text: String) {
-        record.withLock { record in if record.problems.count < 50 { record.problems.append(text) } }
-    }
+    private func problem(_ text: String) { record.withLock { $0.errors.problem(text) } }
 
     private func noteWrite() {
         record.withLock { record in

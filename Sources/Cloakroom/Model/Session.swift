@@ -4,27 +4,78 @@ public import struct Foundation.Date
 ///
 /// Its `description` holds no token; reflection neither.
 public struct Session: Sendable, Equatable {
+    /// All that a session has. It lies behind one reference, as sessions are read far more often than they are changed: a
+    /// copy of one that holds a dozen strings would cost more than finding it.
+    private final class Storage: Sendable {
+        let fields: Fields
+
+        init(_ fields: Fields) { self.fields = fields }
+    }
+
+    private struct Fields: Sendable, Equatable {
+        var tokens: TokenSet
+        var userInfo: UserInfo
+        let createdAt: Date
+        let expiresAt: Date
+        var refreshedAt: Date?
+        var issuer: String?
+        let providerSessionID: String?
+        let client: SessionClient?
+        var attributes: SessionAttributes
+        var otherFields: JSONObject
+    }
+
+    private var storage: Storage
+
+    private mutating func change<Value>(_ field: WritableKeyPath<Fields, Value>, to value: Value) {
+        var fields = storage.fields
+        fields[keyPath: field] = value
+        storage = Storage(fields)
+    }
+
     /// What the identity provider issued.
-    public var tokens: TokenSet
+    public var tokens: TokenSet {
+        _read { yield storage.fields.tokens }
+        set { change(\.tokens, to: newValue) }
+    }
     /// Who the user is, as the provider said at login.
-    public var userInfo: UserInfo
+    public var userInfo: UserInfo {
+        _read { yield storage.fields.userInfo }
+        set { change(\.userInfo, to: newValue) }
+    }
     /// When the session began.
-    public let createdAt: Date
+    public var createdAt: Date { storage.fields.createdAt }
     /// When it ends whatever happens: activity and refreshes never move it.
-    public let expiresAt: Date
+    public var expiresAt: Date { storage.fields.expiresAt }
     /// When the tokens were last replaced; `nil` when they are still those of the login.
-    public internal(set) var refreshedAt: Date?
+    public internal(set) var refreshedAt: Date? {
+        get { storage.fields.refreshedAt }
+        set { change(\.refreshedAt, to: newValue) }
+    }
     /// The identity provider, as it was verified at the login; `nil` when nobody knows.
-    public package(set) var issuer: String?
+    public package(set) var issuer: String? {
+        _read { yield storage.fields.issuer }
+        set { change(\.issuer, to: newValue) }
+    }
     /// The session at the identity provider in which this one began (`sid`), as it was verified at the login; `nil` if the
     /// provider names none. New tokens do not change it.
-    public let providerSessionID: String?
+    public var providerSessionID: String? { storage.fields.providerSessionID }
     /// The browser that it began in, as the server saw it.
-    public let client: SessionClient?
+    public var client: SessionClient? { storage.fields.client }
     /// The app's own data. Change it by ``SessionStore/updateSession(_:_:)``.
-    public package(set) var attributes: SessionAttributes
+    public package(set) var attributes: SessionAttributes {
+        _read { yield storage.fields.attributes }
+        set { change(\.attributes, to: newValue) }
+    }
     /// Members of the stored record that Cloakroom does not know. They survive a refresh untouched.
-    public internal(set) var otherFields: JSONObject
+    public internal(set) var otherFields: JSONObject {
+        _read { yield storage.fields.otherFields }
+        set { change(\.otherFields, to: newValue) }
+    }
+
+    public static func == (left: Session, right: Session) -> Bool {
+        left.storage === right.storage || left.storage.fields == right.storage.fields
+    }
 
     /// Makes a session. Stores do this; an app gets its sessions from a ``SessionStore``.
     ///
@@ -42,16 +93,12 @@ public struct Session: Sendable, Equatable {
         attributes: SessionAttributes = SessionAttributes(),
         otherFields: JSONObject = [:]
     ) {
-        self.issuer = issuer
-        self.providerSessionID = providerSessionID
-        self.client = client
-        self.attributes = attributes
-        self.tokens = tokens
-        self.userInfo = userInfo
-        self.createdAt = createdAt.wholeSeconds
-        self.expiresAt = expiresAt.wholeSeconds
-        self.refreshedAt = refreshedAt?.wholeSeconds
-        self.otherFields = otherFields
+        storage = Storage(
+            Fields(
+                tokens: tokens, userInfo: userInfo, createdAt: createdAt.wholeSeconds,
+                expiresAt: expiresAt.wholeSeconds, refreshedAt: refreshedAt?.wholeSeconds, issuer: issuer,
+                providerSessionID: providerSessionID, client: client, attributes: attributes,
+                otherFields: otherFields))
     }
 
     /// Whether the session's absolute limit has passed.
@@ -96,9 +143,11 @@ public struct Session: Sendable, Equatable {
     /// none (RFC 6749 §6), and many send no new ID token (OpenID Connect Core §12.2). Who the user is, the provider and its
     /// session, when this one began and when it ends stay as they are.
     public func refreshed(with tokens: TokenSet, at now: Date) -> Session {
+        var fields = storage.fields
+        fields.tokens = fields.tokens.replaced(by: tokens)
+        fields.refreshedAt = now.wholeSeconds
         var copy = self
-        copy.tokens = self.tokens.replaced(by: tokens)
-        copy.refreshedAt = now.wholeSeconds
+        copy.storage = Storage(fields)
         return copy
     }
 }

@@ -1,20 +1,22 @@
 import Cloakroom
 import CloakroomTesting
+import TestSupport
 import Testing
 
 /// A suite that every store passes is worth nothing: wrong stores must fail it.
 @Suite struct ConformanceSuiteTests {
-    @Test("a store with a mistake fails the check for it", arguments: Mistake.allCases)
-    func findsMistake(_ mistake: Mistake) async throws {
-        let check = try #require(StoreConformance.checks.first { $0.description == mistake.check })
-        await #expect(throws: ConformanceFailure.self) {
-            try await check.run { policy in WrongStore.subject(mistake, policy: policy) }
+    @Test("a store with a mistake fails the check for it")
+    func findsMistake() async {
+        await sideBySide(Mistake.allCases) { mistake in
+            await expectFailure(of: mistake.check, in: StoreConformance.checks, "\(mistake)") { policy in
+                WrongStore.subject(mistake, policy: policy)
+            }
         }
     }
 
-    @Test("the same store without a mistake passes all of them", arguments: StoreConformance.checks)
-    func passesWithoutMistake(_ check: StoreConformance.Check) async throws {
-        try await check.run { policy in WrongStore.subject(nil, policy: policy) }
+    @Test("the same store without a mistake passes all of them")
+    func passesWithoutMistake() async {
+        await conform(StoreConformance.checks) { policy in WrongStore.subject(nil, policy: policy) }
     }
 }
 
@@ -24,18 +26,18 @@ import Testing
         StoreConformance.directoryChecks + StoreConformance.transferChecks + StoreConformance.leaseChecks
         + StoreConformance.attributeChecks
 
-    @Test("a store with a flaw fails the check for it", arguments: Flaw.allCases)
-    func findsFlaw(_ flaw: Flaw) async throws {
-        let check = try #require(Self.checks.first { $0.description == flaw.check })
-        await #expect(throws: ConformanceFailure.self) {
-            try await check.run { policy in ConformanceSubject(store: FlawedStore(flaw, policy: policy)) }
+    @Test("a store with a flaw fails the check for it")
+    func findsFlaw() async {
+        await sideBySide(Flaw.allCases) { flaw in
+            await expectFailure(of: flaw.check, in: Self.checks, "\(flaw)") { policy in
+                ConformanceSubject(store: FlawedStore(flaw, policy: policy))
+            }
         }
     }
 
-    @Test("the same store without a flaw passes all of them", arguments: checks)
-    func passesWithoutFlaw(_ check: StoreConformance.Check) async throws {
-        let outcome = try await check.run { policy in ConformanceSubject(store: FlawedStore(nil, policy: policy)) }
-        #expect(outcome == .passed)
+    @Test("the same store without a flaw passes all of them")
+    func passesWithoutFlaw() async {
+        await conform(Self.checks) { policy in ConformanceSubject(store: FlawedStore(nil, policy: policy)) }
     }
 
     @Test("every check is proven able to fail")
@@ -57,4 +59,28 @@ import Testing
             }
         }
     }
+}
+
+/// Puts stores in memory to checks: a store of its own for each, side by side, as they mostly wait.
+func conform(_ checks: [StoreConformance.Check], _ makeSubject: @escaping StoreConformance.MakeSubject) async {
+    await sideBySide(checks) { check in
+        do {
+            let outcome = try await check.run(makeSubject)
+            #expect(outcome == .passed, "\(check)")
+        } catch {
+            Issue.record("\(check): \(error)")
+        }
+    }
+}
+
+/// Expects that a store breaks the promise with this name.
+private func expectFailure(
+    of name: String, in checks: [StoreConformance.Check], _ comment: Comment,
+    _ makeSubject: @escaping StoreConformance.MakeSubject
+) async {
+    guard let check = checks.first(where: { $0.description == name }) else {
+        Issue.record("\(comment): no check has the name \(name)")
+        return
+    }
+    await #expect(throws: ConformanceFailure.self, comment) { try await check.run(makeSubject) }
 }

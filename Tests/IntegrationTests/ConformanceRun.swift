@@ -3,6 +3,7 @@ import CloakroomRedis
 import CloakroomTesting
 import Logging
 import ServiceLifecycle
+import TestSupport
 import Testing
 
 /// Puts stores on real servers to the conformance suite.
@@ -23,16 +24,10 @@ enum ConformanceRun {
         _ checks: [StoreConformance.Check] = checks,
         _ make: @escaping Maker
     ) async {
-        await withTaskGroup(of: Void.self) { group in
-            for (number, check) in checks.enumerated() {
-                if number >= atOnce { await group.next() }
-                group.addTask { await run(check, prefix: "check-\(number):session:", make) }
-            }
+        await sideBySide(Array(checks.enumerated())) { number, check in
+            await run(check, prefix: "check-\(number):session:", make)
         }
     }
-
-    /// How many checks run side by side: nearly all of their time they wait for something to end by itself.
-    private static let atOnce = 4
 
     private static func run(
         _ check: StoreConformance.Check, prefix: String,

@@ -7,22 +7,10 @@ import Testing
 
 extension Integration {
     @Suite struct RedisStoreTests {
-        @Test("conformance, Redis plain, two replicas", arguments: StoreConformance.checks)
-        func conforms(_ check: StoreConformance.Check) async throws {
+        @Test("conformance, Redis plain, two replicas")
+        func conforms() async throws {
             try await RedisServer.run { server in
-                try await check.run { policy in
-                    let url = try RedisURL(server.url)
-                    let stores = (0..<2).map { _ in
-                        RedisSessionStore(
-                            configuration: RedisStoreConfiguration(url: url, commandTimeout: .seconds(10)),
-                            policy: policy,
-                            logger: silent)
-                    }
-                    let running = stores.map { store in Task { try await store.run() } }
-                    return ConformanceSubject(store: stores[0], replica: stores[1]) {
-                        for task in running { task.cancel() }
-                    }
-                }
+                try await ConformanceRun.conform(url: server.url, checks: StoreConformance.checks)
             }
         }
 

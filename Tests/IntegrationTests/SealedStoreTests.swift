@@ -11,27 +11,15 @@ extension Integration {
 
         enum Form: String, CaseIterable, Sendable {
             case sealed, compressed, sealedAndCompressed
-
-            func configuration(_ server: RedisServer) throws -> RedisStoreConfiguration {
-                var configuration = RedisStoreConfiguration(url: try RedisURL(server.url), commandTimeout: .seconds(10))
-                if self != .compressed { configuration.keyring = try SessionKeyring(SessionKeyring.generateKey()) }
-                if self != .sealed { configuration.compressionThreshold = 100 }
-                return configuration
-            }
         }
 
-        @Test("conformance, two replicas", arguments: Form.allCases, StoreConformance.checks)
-        func conforms(_ form: Form, _ check: StoreConformance.Check) async throws {
+        @Test("conformance, two replicas", arguments: Form.allCases)
+        func conforms(_ form: Form) async throws {
+            let keyring = try SessionKeyring(SessionKeyring.generateKey())
             try await RedisServer.run { server in
-                let configuration = try form.configuration(server)
-                try await check.run { policy in
-                    let stores = (0..<2).map { _ in
-                        RedisSessionStore(configuration: configuration, policy: policy, logger: silent)
-                    }
-                    let running = stores.map { store in Task { try await store.run() } }
-                    return ConformanceSubject(store: stores[0], replica: stores[1]) {
-                        for task in running { task.cancel() }
-                    }
+                try await ConformanceRun.conform(url: server.url, checks: StoreConformance.checks) { configuration in
+                    if form != .compressed { configuration.keyring = keyring }
+                    if form != .sealed { configuration.compressionThreshold = 100 }
                 }
             }
         }

@@ -226,6 +226,17 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         }
     }
 
+    public func putRecordIfAbsent(_ record: [UInt8], key: String, lifetime: Duration) async throws -> Bool {
+        try OneTimeRecords.checkSize(record)
+        let command = RedisCommand.setIfAbsent(
+            keys.oneTimeRecord(key), .bytes(record), milliseconds: max(1, lifetime.wholeMilliseconds))
+        switch try await calls.read(command) {
+        case .simpleString("OK"): return true
+        case .null: return false
+        default: throw SessionStoreError(.rejected, reason: "an unexpected reply to \(command)")
+        }
+    }
+
     public func takeRecord(key: String) async throws -> [UInt8]? {
         switch try await calls.read(.getAndDelete(keys.oneTimeRecord(key), isIdempotent: false)) {
         case .bulk(let buffer): return Array(buffer.readableBytesView)

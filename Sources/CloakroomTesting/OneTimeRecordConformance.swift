@@ -35,6 +35,27 @@ public enum OneTimeRecordConformance {
         try expect(
             try await replica.takeRecord(key: other) == largest, "one of 16 KiB whose time is not over is there, whole")
 
+        let claimed = SessionID().secret
+        let winners = try await withThrowingTaskGroup(of: Bool.self) { group in
+            for number in 0..<64 {
+                group.addTask {
+                    try await (number.isMultiple(of: 2) ? store : replica).putRecordIfAbsent(
+                        [UInt8(number)], key: claimed, lifetime: .seconds(60))
+                }
+            }
+            return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+        }
+        try expect(winners == 1, "of 64 that put a record where there must be none, one does")
+        try expect(try await replica.takeRecord(key: claimed)?.count == 1, "what was put so can be taken")
+        try expect(
+            try await replica.putRecordIfAbsent([1], key: claimed, lifetime: .milliseconds(100)),
+            "a key whose record was taken is free")
+        try await Task.sleep(for: .milliseconds(200))
+        try expect(
+            try await store.putRecordIfAbsent([2], key: claimed, lifetime: .seconds(60)),
+            "a key whose record's time is over is free")
+        try expect(try await replica.takeRecord(key: claimed) == [2], "the new record is there")
+
         do {
             try await store.putRecord([UInt8](repeating: 0, count: 16_385), key: key, lifetime: .seconds(60))
             throw ConformanceFailure("a record over 16 KiB is refused")

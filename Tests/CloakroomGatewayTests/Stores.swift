@@ -73,6 +73,11 @@ final class SharedStore: FullSessionStore, Service {
         try await store.putRecord(record, key: key, lifetime: lifetime)
     }
 
+    func putRecordIfAbsent(_ record: [UInt8], key: String, lifetime: Duration) async throws -> Bool {
+        try check()
+        return try await store.putRecordIfAbsent(record, key: key, lifetime: lifetime)
+    }
+
     func takeRecord(key: String) async throws -> [UInt8]? {
         try check()
         return try await store.takeRecord(key: key)

@@ -68,6 +68,9 @@ final class FailingStore: FullSessionStore {
     func putRecord(_ record: [UInt8], key: String, lifetime: Duration) async throws {
         try await inner.putRecord(record, key: key, lifetime: lifetime)
     }
+    func putRecordIfAbsent(_ record: [UInt8], key: String, lifetime: Duration) async throws -> Bool {
+        try await inner.putRecordIfAbsent(record, key: key, lifetime: lifetime)
+    }
     func takeRecord(key: String) async throws -> [UInt8]? { try await inner.takeRecord(key: key) }
 
     func acquireRefreshLease(for id: SessionID, lifetime: Duration) async throws -> RefreshLeaseAnswer {

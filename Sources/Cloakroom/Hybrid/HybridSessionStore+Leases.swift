@@ -36,6 +36,10 @@ extension HybridSessionStore: OneTimeRecordStore {
         try await primary.putRecord(record, key: key, lifetime: lifetime)
     }
 
+    public func putRecordIfAbsent(_ record: [UInt8], key: String, lifetime: Duration) async throws -> Bool {
+        try await primary.putRecordIfAbsent(record, key: key, lifetime: lifetime)
+    }
+
     public func takeRecord(key: String) async throws -> [UInt8]? {
         if let record = try await primary.takeRecord(key: key) { return record }
         return try await askSecondary { try await $0.takeRecord(key: key) }

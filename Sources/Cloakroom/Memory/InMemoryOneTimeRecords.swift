@@ -14,20 +14,27 @@ final class InMemoryOneTimeRecords: Sendable {
 
     init(maximumCount: Int) { self.maximumCount = maximumCount }
 
-    func put(_ record: [UInt8], key: String, lifetime: Duration, now: Date) throws(SessionStoreError) {
+    /// - Parameter ifAbsent: leave a record alone that is there already.
+    /// - Returns: whether this record is kept.
+    @discardableResult
+    func put(
+        _ record: [UInt8], key: String, lifetime: Duration, ifAbsent: Bool = false, now: Date
+    ) throws(SessionStoreError) -> Bool {
         try OneTimeRecords.checkSize(record)
         let entry = Entry(record: record, deadline: now.addingTimeInterval(lifetime / .seconds(1)))
-        let isKept = entries.withLock { entries in
+        let isKept = entries.withLock { entries -> Bool? in
+            if ifAbsent, let other = entries[key], other.deadline > now { return false }
             if entries.count >= maximumCount, entries[key] == nil {
                 entries = entries.filter { $0.value.deadline > now }
-                guard entries.count < maximumCount else { return false }
+                guard entries.count < maximumCount else { return nil }
             }
             entries[key] = entry
             return true
         }
-        guard isKept else {
+        guard let isKept else {
             throw SessionStoreError(.full, reason: "the in-memory store holds \(maximumCount) one-time records")
         }
+        return isKept
     }
 
     func take(key: String, now: Date) -> [UInt8]? {

@@ -69,7 +69,7 @@ extension InMemorySessionStore: SessionTransfer {
             do {
                 try await target.putRecord(record, key: key, lifetime: lifetime)
             } catch {
-                try? self.records.put(record, key: key, lifetime: lifetime, now: self.now())
+                _ = try? self.records.put(record, key: key, lifetime: lifetime, now: self.now())
                 throw error
             }
             return true

@@ -136,6 +136,10 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
         try records.put(record, key: key, lifetime: lifetime, now: now())
     }
 
+    public func putRecordIfAbsent(_ record: [UInt8], key: String, lifetime: Duration) async throws -> Bool {
+        try records.put(record, key: key, lifetime: lifetime, ifAbsent: true, now: now())
+    }
+
     public func takeRecord(key: String) async throws -> [UInt8]? {
         records.take(key: key, now: now())
     }

@@ -1,5 +1,5 @@
-/// A store that can do all that a gateway needs: sessions, lists and revocation, refresh leases, one-time records for logins
-/// under way, and taking sessions over from another store.
+/// A store that can do all that a gateway needs: sessions, lists and revocation, refresh leases, one-time records for
+/// logins, and taking sessions over from another store.
 ///
 /// Depend on this where several of these roles are needed, rather than on one with a cast to another: a store wrapped in
 /// another type would lose its roles in silence.

@@ -1,4 +1,5 @@
-/// Keeps small records that can be taken exactly once, shared by all replicas: logins that are under way.
+/// Keeps small records for a while, shared by all replicas, such that one caller alone gets each: what makes sure that a
+/// login is completed once.
 public protocol OneTimeRecordStore: Sendable {
     /// Keeps a record for a while.
     ///
@@ -8,6 +9,14 @@ public protocol OneTimeRecordStore: Sendable {
     ///   - lifetime: how long it may be taken.
     /// - Throws: ``SessionStoreError`` when it could not be kept.
     func putRecord(_ record: [UInt8], key: String, lifetime: Duration) async throws
+
+    /// Keeps a record for a while, unless there is one with this key whose time is not over: of any number of calls, on any
+    /// replica, one gets the key. It is free again after ``takeRecord(key:)``.
+    ///
+    /// - Parameters: as for ``putRecord(_:key:lifetime:)``.
+    /// - Returns: whether it is this record that is kept.
+    /// - Throws: ``SessionStoreError`` when it could not be kept, or the store can't tell.
+    func putRecordIfAbsent(_ record: [UInt8], key: String, lifetime: Duration) async throws -> Bool
 
     /// Takes a record away: of any number of calls, on any replica, one gets it.
     ///

@@ -17,13 +17,7 @@ public struct SessionID: Sendable {
 
     /// Makes a new ID from 256 bits of the system's cryptographically secure random numbers.
     public init() {
-        var generator = SystemRandomNumberGenerator()
-        var bytes = [UInt8]()
-        bytes.reserveCapacity(32)
-        for _ in 0..<4 {
-            withUnsafeBytes(of: generator.next()) { bytes.append(contentsOf: $0) }
-        }
-        self.secret = Base64URL.encode(bytes)
+        self.secret = Base64URL.encode(systemRandomBytes(32))
     }
 
     /// Reads an ID that came from outside.

@@ -24,7 +24,7 @@ enum ConformanceRun {
         _ checks: [StoreConformance.Check] = checks,
         _ make: @escaping Maker
     ) async {
-        await sideBySide(Array(checks.enumerated())) { number, check in
+        await sideBySide(Array(checks.enumerated()), width: 6) { number, check in
             await run(check, prefix: "check-\(number):session:", make)
         }
     }

@@ -42,8 +42,13 @@ struct ServeCommand: AsyncParsableCommand {
         } catch {
             throw exit("\(error)", .wrongSetting)
         }
+        // A collector that has gone away must not take the gateway with it.
+        signal(SIGPIPE, SIG_IGN)
+        let log = LogWriter(format: settings.logFormat)
+        defer { log.flush() }
         LoggingSystem.bootstrap { label in
-            LineLogHandler(label: label, level: settings.logLevel, format: settings.logFormat)
+            LineLogHandler(
+                label: label, level: settings.logLevel, format: settings.logFormat, write: { log.write($0) })
         }
         let logger = Logger(label: "cloakroom")
         let gateway: Gateway

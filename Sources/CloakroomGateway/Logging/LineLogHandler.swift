@@ -2,7 +2,7 @@ import Cloakroom
 import Foundation
 public import Logging
 
-/// Writes each log entry as one line to standard error, as text or as JSON.
+/// Writes each log entry as one line, as text or as JSON.
 ///
 /// Control characters from outside are escaped in both, so that no request can forge a line (OWASP ASVS 16.4.1).
 public struct LineLogHandler: LogHandler {
@@ -20,16 +20,15 @@ public struct LineLogHandler: LogHandler {
     ///   - label: the logger's label.
     ///   - level: the least that is written.
     ///   - format: text for people, JSON for collectors.
-    ///   - write: takes each line, its newline included; standard error by default.
+    ///   - write: takes each line, its newline included, as ``LogWriter`` does.
     public init(
         label: String, level: Logger.Level, format: GatewaySettings.LogFormat,
-        write: (@Sendable (String) -> Void)? = nil
+        write: @escaping @Sendable (String) -> Void
     ) {
         self.label = label
         self.logLevel = level
         self.format = format
-        // A full disk or a collector that has gone away must not take the gateway with it: such a line is lost.
-        self.write = write ?? { try? FileHandle.standardError.write(contentsOf: Data($0.utf8)) }
+        self.write = write
     }
 
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -42,19 +41,25 @@ public struct LineLogHandler: LogHandler {
         all.merge(metadata) { $1 }
         all.merge(event.metadata ?? [:]) { $1 }
         let members = all.sorted { $0.key < $1.key }.map { (Self.name($0.key), "\($0.value)") }
+        write(Self.line(format, event.level, label: label, "\(event.message)", members))
+    }
+
+    static func line(
+        _ format: GatewaySettings.LogFormat, _ level: Logger.Level, label: String, _ message: String,
+        _ members: [(String, String)]
+    ) -> String {
         let time = Date().formatted(.iso8601.year().month().day().time(includingFractionalSeconds: true)) + "Z"
         switch format {
         case .json:
             var object: JSONObject = [
-                "time": .string(time), "level": .string(event.level.rawValue), "logger": .string(label),
-                "message": .string("\(event.message)"),
+                "time": .string(time), "level": .string(level.rawValue), "logger": .string(label),
+                "message": .string(message),
             ]
             for (name, value) in members where object[name] == nil { object[name] = .string(value) }
-            write(String(decoding: JSONValue.object(object).serialized, as: UTF8.self) + "\n")
+            return String(decoding: JSONValue.object(object).serialized, as: UTF8.self) + "\n"
         case .text:
-            let level = event.level.rawValue.uppercased()
-            let suffix = members.map { " \($0)=\(Self.quoted($1))" }.joined()
-            write("\(time) \(level) \(Self.escaped("\(event.message)"))\(suffix)\n")
+            let suffix = members.map { " \($0)=\(quoted($1))" }.joined()
+            return "\(time) \(level.rawValue.uppercased()) \(escaped(message))\(suffix)\n"
         }
     }
 
@@ -66,20 +71,33 @@ public struct LineLogHandler: LogHandler {
     private static func quoted(_ value: String) -> String {
         guard value.isEmpty || value.utf8.contains(where: { " \"=\\".utf8.contains($0) }) else { return escaped(value) }
         // Backslashes too, or one before a quote would end the value early and let it forge the next.
-        let quotable = value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
-        return "\"\(escaped(quotable))\""
+        return "\"\(escaped(value, isQuoted: true))\""
     }
 
-    private static func escaped(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return text }
+    /// By Unicode scalars, not characters: a quote or newline with a combining mark is another character, but still a quote
+    /// or newline to whoever reads the line.
+    private static func escaped(_ text: String, isQuoted: Bool = false) -> String {
+        guard text.unicodeScalars.contains(where: { isUnfit($0, isQuoted: isQuoted) }) else { return text }
         var out = ""
         for scalar in text.unicodeScalars {
-            if scalar.properties.generalCategory == .control {
-                out += "\\u{" + String(scalar.value, radix: 16) + "}"
-            } else {
-                out.unicodeScalars.append(scalar)
+            switch scalar {
+            case "\"" where isQuoted: out += #"\""#
+            case "\\" where isQuoted: out += #"\\"#
+            case _ where isUnfit(scalar, isQuoted: false): out += "\\u{" + String(scalar.value, radix: 16) + "}"
+            default: out.unicodeScalars.append(scalar)
             }
         }
         return out
+    }
+
+    private static func isUnfit(_ scalar: Unicode.Scalar, isQuoted: Bool) -> Bool {
+        if scalar.isASCII {
+            return scalar.value < 0x20 || scalar.value == 0x7F || (isQuoted && (scalar == "\"" || scalar == "\\"))
+        }
+        // What ends a line, or turns the direction in which a terminal writes it.
+        return switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator: true
+        default: false
+        }
     }
 }

@@ -42,6 +42,7 @@ let package = Package(
         .library(name: "Cloakroom", targets: ["Cloakroom"]),
         .library(name: "CloakroomRedis", targets: ["CloakroomRedis"]),
         .library(name: "CloakroomOIDC", targets: ["CloakroomOIDC"]),
+        .library(name: "CloakroomHTTP", targets: ["CloakroomHTTP"]),
         .library(name: "CloakroomHummingbird", targets: ["CloakroomHummingbird"]),
         .library(name: "CloakroomGateway", targets: ["CloakroomGateway"]),
         .library(name: "CloakroomTesting", targets: ["CloakroomTesting"]),
@@ -85,20 +86,24 @@ let package = Package(
         .target(
             name: "CloakroomOIDC",
             dependencies: ["Cloakroom", crypto, cryptoExtras, httpClient, lifecycle, logging, nioCore, nioHTTP1]),
+        // What HTTP means for sessions, login and logout: no framework, no socket.
+        .target(name: "CloakroomHTTP", dependencies: ["Cloakroom", crypto, httpTypes, logging]),
         .target(
             name: "CloakroomHummingbird",
-            dependencies: ["Cloakroom", "CloakroomOIDC", crypto, hummingbird, httpTypes, logging, nioCore]),
+            dependencies: ["Cloakroom", "CloakroomHTTP", hummingbird, httpTypes, nioCore]),
         .target(
             name: "CloakroomGateway",
             dependencies: [
-                "Cloakroom", "CloakroomRedis", "CloakroomOIDC", "CloakroomHummingbird", configuration, hummingbird,
+                "Cloakroom", "CloakroomRedis", "CloakroomOIDC", "CloakroomHTTP", configuration, hummingbird,
                 httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore, nioHTTP1, nioHTTPTypes,
                 nioPosix, systemPackage,
             ]),
         // A small OpenID provider for demo and tests; never in serve's path.
         .target(
             name: "DevIdentityProvider",
-            dependencies: [crypto, cryptoExtras, hummingbird, httpTypes, jwtKit, lifecycle, logging, nioCore]),
+            dependencies: [
+                "Cloakroom", crypto, cryptoExtras, hummingbird, httpTypes, jwtKit, lifecycle, logging, nioCore,
+            ]),
         .executableTarget(
             name: "CloakroomCLI",
             dependencies: [
@@ -129,15 +134,18 @@ let package = Package(
                 lifecycle, logging, nioCore,
             ]),
         .testTarget(
+            name: "CloakroomHTTPTests",
+            dependencies: ["Cloakroom", "CloakroomHTTP", crypto, httpTypes, logging]),
+        .testTarget(
             name: "CloakroomHummingbirdTests",
             dependencies: [
-                "Cloakroom", "CloakroomHummingbird", "CloakroomOIDC", hummingbird, hummingbirdTesting, httpTypes,
+                "Cloakroom", "CloakroomHTTP", "CloakroomHummingbird", hummingbird, hummingbirdTesting, httpTypes,
                 logging, nioCore,
             ]),
         .testTarget(
             name: "CloakroomGatewayTests",
             dependencies: [
-                "Cloakroom", "CloakroomGateway", "CloakroomHummingbird", "CloakroomOIDC", "DevIdentityProvider",
+                "Cloakroom", "CloakroomGateway", "CloakroomHTTP", "CloakroomOIDC", "DevIdentityProvider",
                 configuration, hummingbird, hummingbirdTesting, httpClient, httpTypes, lifecycle, logging, nioCore,
                 nioHTTP1,
             ]),

@@ -1,4 +1,4 @@
-import Cloakroom
+public import Cloakroom
 
 import struct Foundation.Date
 

@@ -26,7 +26,7 @@ extension RelyingParty {
     /// ID and secret for the `Authorization` header; each is form-urlencoded first (RFC 6749 §2.3.1), so that a colon in
     /// the ID or any character in the secret is safe.
     static func basicCredentials(clientID: String, secret: String) -> String {
-        "Basic " + Data("\(percentEncoded(clientID)):\(percentEncoded(secret))".utf8).base64EncodedString()
+        "Basic " + Data("\(PercentCoding.encode(clientID)):\(PercentCoding.encode(secret))".utf8).base64EncodedString()
     }
 
     /// Checks the signature of a token that the token endpoint sent.

@@ -1,5 +1,5 @@
 public import AsyncHTTPClient
-import Cloakroom
+public import Cloakroom
 import Crypto
 public import Logging
 import NIOCore
@@ -10,7 +10,7 @@ import Synchronization
 /// It keeps nothing of a login: what ``beginLogin()`` returns goes to a store of the caller's, so that any replica can
 /// finish it. Discovery and keys are fetched when they are first needed, kept for an hour, and stay in use when the
 /// provider can't be reached. No call takes longer than a few times ``OIDCConfiguration/requestTimeout``.
-public final class RelyingParty: Sendable {
+public final class RelyingParty: LoginProvider {
     /// The provider, as the configuration, its metadata and its ID tokens name it to the byte.
     public var issuer: String { configuration.issuer }
 
@@ -77,8 +77,16 @@ public final class RelyingParty: Sendable {
     ///
     /// - Throws: ``OIDCError`` when the provider's metadata can't be had or is wrong.
     public func beginLogin() async throws(OIDCError) -> LoginRequest {
-        let endpoint = try await metadata.current().value.authorizationEndpoint
         let pending = PendingLogin(state: randomToken(), nonce: randomToken(), codeVerifier: randomToken())
+        return LoginRequest(authorizationURL: try await authorizationURL(for: pending), pending: pending)
+    }
+
+    /// Begins a login with secrets that the caller has made: at least 128 unguessable bits each, used for this login alone;
+    /// the verifier has 43 to 128 characters of `A-Z a-z 0-9 - . _ ~`.
+    ///
+    /// - Throws: ``OIDCError`` when the provider's metadata can't be had or is wrong.
+    public func authorizationURL(for pending: PendingLogin) async throws(OIDCError) -> String {
+        let endpoint = try await metadata.current().value.authorizationEndpoint
         let parameters: Parameters = [
             "response_type": "code",
             "client_id": configuration.clientID,
@@ -89,7 +97,7 @@ public final class RelyingParty: Sendable {
             "code_challenge": Self.codeChallenge(pending.codeVerifier),
             "code_challenge_method": "S256",
         ]
-        return LoginRequest(authorizationURL: parameters.appended(to: endpoint), pending: pending)
+        return parameters.appended(to: endpoint)
     }
 
     /// Where to send the browser so that the provider ends its session too (RP-Initiated Logout 1.0 §2).

@@ -71,6 +71,26 @@ import Testing
         }
     }
 
+    @Test("HEAD changes nothing: it logs nobody out, and uses up no callback")
+    func head() async throws {
+        try await Bench.with { bench in
+            let browser = bench.browser()
+            try await browser.logIn()
+            let callback = try await browser.callbackAddress(returnTo: "/x")
+            for (address, allowed) in [("/auth/logout", "GET, POST"), (callback, "GET")] {
+                let answer = try await browser.send(.HEAD, address)
+                #expect(answer.status == 405 && answer.headers["allow"] == [allowed] && answer.setCookies.isEmpty)
+            }
+            for address in ["/", "/auth/me", "/healthz", "/readyz", "/auth/assets/style.css"] {
+                let (head, get) = (try await browser.send(.HEAD, address), try await browser.get(address))
+                #expect(head.status == 200 && head.body.isEmpty)
+                #expect(head.headers["content-length"] == get.headers["content-length"])
+            }
+            #expect(try await browser.get(callback).location == "/x")
+            #expect(try await browser.get("/auth/me").status == 200)
+        }
+    }
+
     @Test("Whoever has no session is logged out already")
     func withoutSession() async throws {
         try await Bench.with { bench in

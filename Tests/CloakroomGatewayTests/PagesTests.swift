@@ -1,5 +1,5 @@
 import Cloakroom
-import CloakroomHummingbird
+import CloakroomHTTP
 import Foundation
 import HTTPTypes
 import Logging
@@ -77,6 +77,9 @@ import Testing
         arguments: [
             ("plain", "plain"), ("", "\"\""), ("a b", "\"a b\""), ("a=\u{301}b", "\"a=\u{301}b\""),
             ("x\\\" status=200", "\"x\\\\\\\" status=200\""), ("\\", "\"\\\\\""), ("a\n", "a\\u{a}"),
+            // A mark that combines with the character before makes another character of it, but not another byte.
+            ("x\\\u{338}\"\u{301} b=1", "\"x\\\\\u{338}\\\"\u{301} b=1\""), ("a\n\u{301}", "a\\u{a}\u{301}"),
+            ("a\u{2028}\u{202E}b", "a\\u{2028}\\u{202e}b"),
         ])
     func quoting(value: String, shown: String) throws {
         let lines = LinesBox()

@@ -1,4 +1,4 @@
-import CloakroomHummingbird
+import CloakroomHTTP
 import HTTPTypes
 import NIOHTTP1
 import Testing

@@ -1,10 +1,12 @@
 import Cloakroom
-import CloakroomHummingbird
+import CloakroomHTTP
 import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
 import Synchronization
+
+@testable import CloakroomGateway
 
 /// An API that tells what it was sent.
 final class UpstreamServer: Sendable {
@@ -49,10 +51,11 @@ final class UpstreamServer: Sendable {
             let name = field.name.canonicalName
             headers[name] = .string([headers[name]?.string, field.value].compactMap { $0 }.joined(separator: "|"))
         }
-        return .json([
-            "method": .string(request.method.rawValue), "target": .string(request.head.path ?? ""),
-            "headers": .object(headers), "body": .string(String(buffer: body)),
-        ])
+        return Response(
+            .json([
+                "method": .string(request.method.rawValue), "target": .string(request.head.path ?? ""),
+                "headers": .object(headers), "body": .string(String(buffer: body)),
+            ]))
     }
 
     private struct Counter: RouterMiddleware {

@@ -1,11 +1,11 @@
 import Cloakroom
+import CloakroomHTTP
+import CloakroomHummingbird
 import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import Logging
 import Testing
-
-@testable import CloakroomHummingbird
 
 struct TestContext: SessionRequestContext {
     var coreContext: CoreRequestContextStorage

@@ -103,10 +103,10 @@ struct AuthorizationURLTests {
 
     @Test("Percent-encoding leaves the unreserved characters and nothing else")
     func percentEncoding() {
-        #expect(percentEncoded("AZaz09-._~") == "AZaz09-._~")
-        #expect(percentEncoded(" %&+£€") == "%20%25%26%2B%C2%A3%E2%82%AC")
+        #expect(PercentCoding.encode("AZaz09-._~") == "AZaz09-._~")
+        #expect(PercentCoding.encode(" %&+£€") == "%20%25%26%2B%C2%A3%E2%82%AC")
         #expect(
-            percentEncoded("a:b/c?d#e[f]@!$'()*,;=\r\n\"")
+            PercentCoding.encode("a:b/c?d#e[f]@!$'()*,;=\r\n\"")
                 == "a%3Ab%2Fc%3Fd%23e%5Bf%5D%40%21%24%27%28%29%2A%2C%3B%3D%0D%0A%22")
         let form: Parameters = ["a b": "c&d", "e": ""]
         #expect(form.encoded == "a%20b=c%26d&e=")

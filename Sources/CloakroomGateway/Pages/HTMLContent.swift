@@ -1,4 +1,4 @@
-import CloakroomHummingbird
+import CloakroomHTTP
 import Mustache
 
 /// Escapes what templates insert.

@@ -1,5 +1,5 @@
 import Cloakroom
-import CloakroomHummingbird
+import CloakroomHTTP
 import Foundation
 import HTTPTypes
 import Mustache

@@ -1,3 +1,5 @@
+import CloakroomHTTP
+
 /// The pages' text. Every `{{value}}` is escaped; none is inserted raw.
 enum Templates {
     static let pages = ["landing": landing, "user": user, "error": error]
@@ -12,7 +14,7 @@ enum Templates {
         <meta name="viewport" content="width=device-width, initial-scale=1">
         <title>{{title}} · Cloakroom</title>
         <link rel="icon" href="data:,">
-        <link rel="stylesheet" href="/auth/assets/style.css">
+        <link rel="stylesheet" href="\(Asset.style.rawValue)">
         </head>
         <body>
         <main>
@@ -30,7 +32,7 @@ enum Templates {
     private static let landing = """
         <h1>Leave your coat here</h1>
         <p>Your tokens stay on the server; your browser gets a ticket.</p>
-        <p><a class="button" id="login" href="/auth/login">Login with {{provider}}</a></p>
+        <p><a class="button" id="login" href="\(AuthEndpoint.login.path)">Login with {{provider}}</a></p>
         """
 
     private static let user = """
@@ -45,10 +47,10 @@ enum Templates {
         </dl>
         <div class="actions">
         {{#upstream}}<button type="button" class="button" id="call-api">Call the sample API</button>{{/upstream}}
-        <form method="post" action="/auth/logout"><button class="button quiet" id="logout">Logout</button></form>
+        <form method="post" action="\(AuthEndpoint.logout.path)"><button class="button quiet" id="logout">Logout</button></form>
         </div>
         {{#upstream}}<pre id="api-result" aria-live="polite" hidden></pre>
-        <script src="/auth/assets/app.js" defer></script>{{/upstream}}
+        <script src="\(Asset.script.rawValue)" defer></script>{{/upstream}}
         """
 
     private static let error = """

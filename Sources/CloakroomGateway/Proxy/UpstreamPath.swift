@@ -1,5 +1,4 @@
 import Cloakroom
-import CloakroomHummingbird
 
 /// The path and query of a request for the upstream, taken as they came once nothing in them can lead elsewhere.
 ///
@@ -35,7 +34,7 @@ struct UpstreamPath: Equatable {
         for (index, byte) in bytes.enumerated() {
             let isStrayPercent =
                 byte == UInt8(ascii: "%")
-                && bytes[(index + 1)...].prefix(2).compactMap(hexValue).count < 2
+                && bytes[(index + 1)...].prefix(2).compactMap(PercentCoding.hexValue).count < 2
             if isStrayPercent || unfit.contains(byte) {
                 out += "%\(Hex.encode([byte]).uppercased())".utf8
             } else {
@@ -51,7 +50,7 @@ struct UpstreamPath: Equatable {
         for round in 0..<3 {
             let name = bytes.prefix { $0 != UInt8(ascii: ";") }
             if name.elementsEqual(".".utf8) || name.elementsEqual("..".utf8) { return false }
-            guard let decoded = percentDecoded(bytes) else { return round > 0 }
+            guard let decoded = PercentCoding.decode(bytes) else { return round > 0 }
             if decoded == bytes { return true }
             let forbidden = decoded.contains {
                 $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") || $0 < 0x20 || $0 == 0x7F
@@ -61,21 +60,5 @@ struct UpstreamPath: Equatable {
         }
         let name = bytes.prefix { $0 != UInt8(ascii: ";") }
         return !name.elementsEqual(".".utf8) && !name.elementsEqual("..".utf8)
-    }
-
-    private static func percentDecoded(_ bytes: [UInt8]) -> [UInt8]? {
-        var out: [UInt8] = []
-        var input = bytes.makeIterator()
-        while let byte = input.next() {
-            guard byte == UInt8(ascii: "%") else {
-                out.append(byte)
-                continue
-            }
-            guard let high = input.next().flatMap(hexValue), let low = input.next().flatMap(hexValue) else {
-                return nil
-            }
-            out.append(high << 4 | low)
-        }
-        return out
     }
 }

@@ -1,6 +1,6 @@
 import AsyncHTTPClient
 public import Cloakroom
-import CloakroomHummingbird
+import CloakroomHTTP
 import CloakroomOIDC
 import Hummingbird
 public import Logging
@@ -89,18 +89,17 @@ public struct Gateway: Service {
             configuration: OIDCConfiguration(
                 issuer: settings.oidcIssuer, clientID: settings.oidcClientID,
                 clientSecret: settings.oidcClientSecret, clientAuthentication: settings.oidcClientAuth,
-                scopes: settings.oidcScopes, redirectURI: "\(publicURL.origin)/auth/callback",
+                scopes: settings.oidcScopes, redirectURI: publicURL.origin + AuthEndpoint.callback.path,
                 postLogoutRedirectURI: "\(publicURL.origin)/", discoveryURL: settings.oidcDiscoveryURL),
             httpClient: provider, logger: logger)
         let refresher = TokenRefresher(
             store: store, relyingParty: relyingParty, configuration: settings.refresh.configuration,
             events: events, logger: logger)
-        let router = try GatewayRouter(
+        let responder = try GatewayResponder(
             settings: settings, publicURL: publicURL, store: store, relyingParty: relyingParty, client: upstream,
-            refresher: refresher, events: events
-        ).build()
+            refresher: refresher, events: events)
         let application = Application(
-            router: router,
+            responder: responder,
             server: .http1(
                 configuration: .init(
                     additionalChannelHandlers: [ClientConnectionHandler()],

@@ -1,25 +1,26 @@
-import CloakroomHummingbird
+import CloakroomHTTP
 import Hummingbird
 import Logging
 import NIOCore
 
 /// What the gateway knows of a request.
-struct GatewayContext: SessionRequestContext {
-    var coreContext: CoreRequestContextStorage
+struct GatewayContext: InitializableFromSource, Sendable {
     let session = RequestSession()
+    /// The name of the request in the log.
+    let id: String
+    let logger: Logger
     /// The address that the connection came from.
     let remoteAddress: String?
-    var clientAddress: String? { remoteAddress }
 
     private let channel: any Channel
 
     init(source: ApplicationRequestContextSource) {
-        coreContext = .init(source: source)
+        var logger = source.logger
+        id = Self.padded(logger[metadataKey: Self.requestIDKey].map { "\($0)" } ?? "")
+        logger[metadataKey: Self.requestIDKey] = "\(id)"
+        self.logger = logger
         channel = source.channel
         remoteAddress = source.channel.remoteAddress?.ipAddress
-        if let id = logger[metadataKey: Self.requestIDKey] {
-            logger[metadataKey: Self.requestIDKey] = "\(Self.padded("\(id)"))"
-        }
     }
 
     /// The connection that the request came on.

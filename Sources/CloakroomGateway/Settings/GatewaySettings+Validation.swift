@@ -1,4 +1,4 @@
-import CloakroomHummingbird
+import CloakroomHTTP
 import CloakroomOIDC
 import Foundation
 

@@ -1,4 +1,5 @@
 public import Cloakroom
+public import CloakroomHTTP
 public import Hummingbird
 
 /// A request context that knows the request's session.
@@ -37,7 +38,7 @@ public struct SessionMiddleware<Context: SessionRequestContext>: RouterMiddlewar
     public func handle(
         _ request: Request, context: Context, next: (Request, Context) async throws -> Response
     ) async throws -> Response {
-        context.session.attach(store: store, id: request.headers.sessionID(cookies))
+        context.session.look(at: request.headers, in: store, cookies: cookies)
         return try await next(request, context)
     }
 }

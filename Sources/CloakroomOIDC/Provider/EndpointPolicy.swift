@@ -1,3 +1,5 @@
+import Cloakroom
+
 import struct Foundation.URLComponents
 
 /// Which addresses this relying party sends credentials and browsers to.
@@ -19,7 +21,7 @@ struct EndpointPolicy: Sendable {
     /// Whether tokens may travel unencrypted to another machine under this configuration.
     static func isPlain(_ url: String) -> Bool {
         guard let parts = URLComponents(string: url), let host = parts.host else { return false }
-        return parts.scheme?.lowercased() == "http" && !isLoopback(host)
+        return parts.scheme?.lowercased() == "http" && !LoopbackHost.contains(host)
     }
 
     /// Checks an address from the provider's metadata.
@@ -32,7 +34,8 @@ struct EndpointPolicy: Sendable {
         }
         switch parts.scheme?.lowercased() {
         case "https": return url
-        case "http" where allowsPlainEverywhere || Self.isLoopback(host) || host.lowercased() == plainHost: return url
+        case "http" where allowsPlainEverywhere || LoopbackHost.contains(host) || host.lowercased() == plainHost:
+            return url
         default: throw OIDCError(.invalidResponse, reason: "\(name) in the provider's metadata is not https")
         }
     }
@@ -51,13 +54,5 @@ struct EndpointPolicy: Sendable {
             parts.user == nil, parts.password == nil, parts.fragment == nil
         else { return nil }
         return parts
-    }
-
-    /// Whether this is the machine itself: `localhost` and names below it (RFC 6761), `127.0.0.0/8`, `::1`.
-    static func isLoopback(_ host: String) -> Bool {
-        let host = host.lowercased()
-        if ["localhost", "::1", "[::1]"].contains(host) || host.hasSuffix(".localhost") { return true }
-        let numbers = host.split(separator: ".", omittingEmptySubsequences: false)
-        return numbers.count == 4 && numbers[0] == "127" && numbers.allSatisfy { UInt8($0) != nil }
     }
 }

@@ -1,3 +1,4 @@
+import Cloakroom
 import Synchronization
 
 /// A value that is fetched when it is needed, kept for a while and fetched again.

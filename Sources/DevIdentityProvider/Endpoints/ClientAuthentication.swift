@@ -1,3 +1,4 @@
+import Cloakroom
 import HTTPTypes
 import Hummingbird
 
@@ -49,7 +50,8 @@ enum ClientAuthentication {
             let text = String(validating: bytes, as: UTF8.self)
         else { return nil }
         let halves = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-        guard halves.count == 2, let id = FormEncoding.decode(halves[0]), let secret = FormEncoding.decode(halves[1])
+        guard halves.count == 2, let id = PercentCoding.decodeForm(halves[0]),
+            let secret = PercentCoding.decodeForm(halves[1])
         else { return nil }
         return (id, secret)
     }

@@ -1,3 +1,5 @@
+import Cloakroom
+
 /// An address that only this machine can reach.
 struct LoopbackAddress: Sendable {
     /// What to bind; always a literal, so that no name service decides where we listen.
@@ -7,7 +9,7 @@ struct LoopbackAddress: Sendable {
     init(host: String) throws {
         if host == "localhost" {
             bindHost = "127.0.0.1"
-        } else if host == "::1" || Self.isLoopbackIPv4(host) {
+        } else if host == "::1" || LoopbackHost.isIPv4(host) {
             bindHost = host
         } else {
             throw StartError(
@@ -16,11 +18,5 @@ struct LoopbackAddress: Sendable {
                     public. Use 127.0.0.1, ::1 or localhost.
                     """)
         }
-    }
-
-    private static func isLoopbackIPv4(_ host: String) -> Bool {
-        let octets = host.split(separator: ".", omittingEmptySubsequences: false)
-        return octets.count == 4 && octets[0] == "127"
-            && octets.allSatisfy { $0.utf8.allSatisfy { (0x30...0x39).contains($0) } && UInt8($0) != nil }
     }
 }

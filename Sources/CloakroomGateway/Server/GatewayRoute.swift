@@ -1,0 +1,49 @@
+import CloakroomHTTP
+import HTTPTypes
+
+/// What a request of the gateway is for, by its path.
+enum GatewayRoute: Equatable, Sendable {
+    case start, health, readiness, upstream
+    case auth(AuthEndpoint)
+    case asset(Asset)
+
+    /// - Parameter hasUpstream: whether there is an upstream for `/api`.
+    init?(path: Substring, hasUpstream: Bool) {
+        switch path {
+        case "/": self = .start
+        case "/healthz": self = .health
+        case "/readyz": self = .readiness
+        default:
+            if hasUpstream, path == "/api" || path.hasPrefix("/api/") {
+                self = .upstream
+            } else if let endpoint = AuthEndpoint(rawValue: String(path)) {
+                self = .auth(endpoint)
+            } else if let asset = Asset(rawValue: String(path)) {
+                self = .asset(asset)
+            } else {
+                return nil
+            }
+        }
+    }
+
+    /// The route in the log.
+    var name: String {
+        switch self {
+        case .start: "/"
+        case .health: "/healthz"
+        case .readiness: "/readyz"
+        case .upstream: "/api/**"
+        case .auth(let endpoint): endpoint.path
+        case .asset(let asset): asset.rawValue
+        }
+    }
+
+    /// The methods that it serves.
+    var methods: [HTTPRequest.Method] {
+        switch self {
+        case .start, .health, .readiness, .asset: [.get, .head]
+        case .auth(let endpoint): endpoint.methods
+        case .upstream: [.get, .head, .post, .put, .patch, .delete, .options]
+        }
+    }
+}

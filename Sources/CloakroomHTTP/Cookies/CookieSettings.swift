@@ -1,0 +1,45 @@
+public import Cloakroom
+
+/// The names and attributes of the two cookies: the session's and, for the minutes of a login, the one that binds the
+/// login to its browser.
+///
+/// Both are `HttpOnly`, `SameSite=Lax`, `Path=/` and have no `Domain`. On https they are `Secure` and named `__Host-…`, so
+/// that no sibling domain can set them; on plain http, which ``PublicURL`` allows on this machine alone, browsers would
+/// refuse that, so they go without.
+public struct CookieSettings: Sendable {
+    /// Whether the cookies are `Secure`.
+    public let isSecure: Bool
+    /// `__Host-cloakroom_session` or `cloakroom_session`.
+    public let sessionName: String
+    /// `__Host-cloakroom_login` or `cloakroom_login`.
+    public let loginName: String
+
+    /// Makes the settings for an app that browsers reach at this address.
+    public init(publicURL: PublicURL) {
+        isSecure = publicURL.isSecure
+        let prefix = isSecure ? "__Host-" : ""
+        sessionName = prefix + "cloakroom_session"
+        loginName = prefix + "cloakroom_login"
+    }
+
+    /// Every name that must stay between the browser and us, whichever of the two forms is in use.
+    package static let reservedNames: Set<String> = [
+        "__Host-cloakroom_session", "cloakroom_session", "__Host-cloakroom_login", "cloakroom_login",
+    ]
+
+    /// A `Set-Cookie` value that hands the browser its ticket. It ends with the browser's own session, or when the store
+    /// says so.
+    public func sessionCookie(_ id: SessionID) -> String {
+        "\(sessionName)=\(id.secret); \(attributes)"
+    }
+
+    /// A `Set-Cookie` value that takes the ticket back.
+    public var endedSessionCookie: String { "\(sessionName)=; Max-Age=0; \(attributes)" }
+
+    /// A `Set-Cookie` value that binds logins to this browser for a while.
+    func loginCookie(_ binding: LoginBinding) -> String {
+        "\(loginName)=\(binding.secret); Max-Age=\(LoginTransactions.lifetimeInSeconds); \(attributes)"
+    }
+
+    private var attributes: String { "Path=/; HttpOnly; SameSite=Lax" + (isSecure ? "; Secure" : "") }
+}

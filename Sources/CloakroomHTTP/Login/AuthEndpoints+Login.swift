@@ -1,0 +1,119 @@
+import Cloakroom
+import HTTPTypes
+import Logging
+
+extension AuthEndpoints {
+    /// `GET /auth/login?return_to=/x`: sends the browser to the identity provider.
+    func login(_ request: SessionRequest) async throws -> HTTPAnswer {
+        let returnTo = ReturnAddress(QueryParameters(request.head.query)?["return_to"])
+        if publicURL.isOtherLoopbackName(request.head.authority) {
+            let login = AuthEndpoint.login.path
+            return .redirect(to: "\(publicURL.origin)\(login)?return_to=\(PercentCoding.encode(returnTo.path))")
+        }
+        let binding: LoginBinding
+        if case .value(let text) = request.head.headerFields.cookie(named: cookies.loginName),
+            let ours = LoginBinding(text)
+        {
+            binding = ours
+        } else {
+            binding = LoginBinding()
+        }
+        // A login that could not be completed should not cost the user a password.
+        try await storeCall { try await store.ping() }
+        let location: String
+        do {
+            location = try await provider.authorizationURL(
+                for: transactions.begin(returnTo: returnTo, binding: binding))
+        } catch {
+            throw failure(for: error, request)
+        }
+        var answer = HTTPAnswer.redirect(to: location)
+        answer.headers.add(cookies.loginCookie(binding), for: .setCookie)
+        return answer
+    }
+
+    /// `GET /auth/callback`: where the identity provider sends the browser back to.
+    func callback(_ request: SessionRequest) async throws -> HTTPAnswer {
+        guard let parameters = QueryParameters(request.head.query), let state = parameters["state"],
+            case .value(let text) = request.head.headerFields.cookie(named: cookies.loginName),
+            let binding = LoginBinding(text),
+            let transaction = try await transactions.take(state: state, binding: binding)
+        else {
+            request.logger.notice("Refused a callback that no login of this browser waits for")
+            events?.emit(SessionEvent(.denied(reason: "invalid_callback")))
+            throw unknownLogin(request)
+        }
+        let result: LoginResult
+        do {
+            result = try await provider.finishLogin(
+                AuthorizationResponse(
+                    code: parameters["code"], state: state, issuer: parameters["iss"], error: parameters["error"]),
+                pending: transaction.pending)
+        } catch {
+            await transactions.release(transaction)
+            throw failure(for: error, request)
+        }
+        // The old session dies first: should storing the new one fail, the user has none, rather than two.
+        if let old = request.session.presentedID {
+            try await SessionEndReason.replaced.around {
+                try await storeCall { try await store.deleteSession(old) }
+            }
+        }
+        let id = try await storeCall {
+            try await store.createSession(
+                NewSession(
+                    tokens: result.tokens, userInfo: result.userInfo, issuer: result.issuer,
+                    providerSessionID: result.providerSessionID,
+                    client: SessionClient(
+                        userAgent: request.head.headerFields[.userAgent], address: request.clientAddress)))
+        }
+        // Where events are told of, the log has it from them.
+        request.logger.log(
+            level: events == nil ? .info : .debug, "A user logged in", metadata: ["session": "\(id.handle)"])
+        var answer = HTTPAnswer.redirect(to: transaction.returnTo.path)
+        answer.headers.add(cookies.sessionCookie(id), for: .setCookie)
+        return answer
+    }
+
+    private func unknownLogin(_ request: SessionRequest) -> RequestFailure {
+        failure(
+            .badRequest, "invalid_callback", "This login can't be completed",
+            "It was completed already, took too long, or began in another browser.", request)
+    }
+
+    /// What the user is told of an error between us and the provider; the log has the rest.
+    private func failure(for error: OIDCError, _ request: SessionRequest) -> RequestFailure {
+        request.logger.warning("A login failed", metadata: ["error": "\(error)"])
+        events?.emit(SessionEvent(.denied(reason: error.codeWord)))
+        switch error.code {
+        case .providerUnavailable:
+            return failure(
+                .serviceUnavailable, "provider_unavailable", "The login service does not answer",
+                "Please try again in a moment.", request)
+        case .loginRefused:
+            return failure(
+                .forbidden, "login_refused", "You were not logged in",
+                "The login was cancelled or refused.", request)
+        case .invalidCallback:
+            return unknownLogin(request)
+        case .invalidGrant:
+            return failure(
+                .badRequest, "invalid_grant", "This login can't be completed",
+                "The login service did not accept it. It may have taken too long.", request)
+        default:
+            return failure(
+                .badGateway, "provider_error", "The login failed",
+                "The login service's answer could not be accepted.", request)
+        }
+    }
+
+    func failure(
+        _ status: HTTPResponse.Status, _ name: String, _ title: String, _ message: String, _ request: SessionRequest
+    ) -> RequestFailure {
+        RequestFailure(
+            name: name,
+            page: ErrorPage(
+                status: status, title: title, message: message, requestID: request.id,
+                action: .init(label: "Try again", path: AuthEndpoint.login.path)))
+    }
+}

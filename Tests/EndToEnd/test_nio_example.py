@@ -1,0 +1,59 @@
+"""`Examples/NIOLogin`: the adapter of CloakroomHTTP to bare SwiftNIO logs a user in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import requests
+
+from support.gateway import PROJECT, get
+from support.login import begin_login, finish_login, log_in
+from support.ports import free_port
+from support.processes import Server, bare_environment
+from support.providers import Kind, Provider
+from support.servers import Servers
+
+PACKAGE = PROJECT / "Examples" / "NIOLogin"
+
+
+def program() -> Path:
+    """What `scripts/test` has built, or is built now."""
+    build = ["swift", "build", "--package-path", PACKAGE, "--product", "nio-login"]
+    scratch = os.environ.get("CLOAKROOM_EXAMPLES_SCRATCH")
+    build += ["--scratch-path", scratch] if scratch else []
+    subprocess.run(build, check=True, capture_output=True)
+    shown = subprocess.run([*build, "--show-bin-path"], check=True, capture_output=True, text=True)
+    return Path(shown.stdout.strip()) / "nio-login"
+
+
+def test_a_user_logs_in_and_out(servers: Servers, tmp_path: Path, any_provider: Kind) -> None:
+    port = free_port()
+    url = f"http://localhost:{port}"
+    provider = servers.add(Provider(any_provider, tmp_path / "provider", url)).launch()
+    environment = bare_environment(tmp_path, PORT=str(port), **provider.settings)
+    server = servers.add(Server("nio-login", [program()], tmp_path, environment))
+
+    def answers() -> bool:
+        try:
+            return get(url + "/").status_code == 303
+        except requests.RequestException:
+            return False
+
+    server.start(answers)
+    http = requests.Session()
+    session = log_in(http, url, provider)
+    greeting = http.get(url + "/", timeout=20)
+    assert (greeting.status_code, greeting.text) == (200, "Hello, Alice Test\n")
+    assert greeting.headers["X-Content-Type-Options"] == "nosniff"
+    assert get(url + "/auth/me", session).json()["email"] == "alice@example.test"
+    # A callback is good once, here too.
+    again = provider.sign_in(http, begin_login(http, url).headers["Location"])
+    assert finish_login(http, again).status_code == 303
+    assert finish_login(http, again).status_code == 400
+    assert get(url + "/auth/me", session).status_code == 401, "a login ends the session before it"
+
+    end = http.get(url + "/auth/logout", headers={"Sec-Fetch-Site": "same-origin"}, allow_redirects=False, timeout=20)
+    assert end.status_code == 303 and end.headers["Location"].startswith(provider.issuer.removesuffix("/o"))
+    assert http.get(url + "/", allow_redirects=False, timeout=20).headers["Location"] == "/auth/login"

@@ -8,32 +8,37 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-// Products of packages, named once.
+// What the libraries for sessions need. Everybody who depends on this package resolves these.
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let coreMetrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
-let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
-let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypes", package: "swift-nio-extras")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
-let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
-let httpClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
-let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
-let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
-let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
-let configuration = Target.Dependency.product(name: "Configuration", package: "swift-configuration")
-let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
-let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
-let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
-let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+
+// What only some need: a package that none of the enabled traits wants is not even resolved.
+func optional(_ product: String, _ package: String, _ traits: Set<String>) -> Target.Dependency {
+    .product(name: product, package: package, condition: .when(traits: traits))
+}
+let cryptoExtras = optional("CryptoExtras", "swift-crypto", ["OIDC", "Demo"])
+let httpClient = optional("AsyncHTTPClient", "async-http-client", ["OIDC"])
+let hummingbird = optional("Hummingbird", "hummingbird", ["Hummingbird", "Gateway"])
+let hummingbirdTesting = optional("HummingbirdTesting", "hummingbird", ["Hummingbird"])
+let nioHTTPTypes = optional("NIOHTTPTypes", "swift-nio-extras", ["Gateway"])
+let configuration = optional("Configuration", "swift-configuration", ["Gateway"])
+let argumentParser = optional("ArgumentParser", "swift-argument-parser", ["Gateway"])
+let mustache = optional("Mustache", "swift-mustache", ["Gateway"])
+let systemPackage = optional("SystemPackage", "swift-system", ["Gateway"])
+let unixSignals = optional("UnixSignals", "swift-service-lifecycle", ["Gateway"])
+let jwtKit = optional("JWTKit", "jwt-kit", ["Demo"])
+let subprocess = optional("Subprocess", "swift-subprocess", ["Demo"])
 
 let package = Package(
     name: "cloakroom",
@@ -49,6 +54,17 @@ let package = Package(
         // Underscored: for our own benchmarks only, no promise of a stable API.
         .library(name: "_CloakroomRedisClient", targets: ["CloakroomRedisClient"]),
         .executable(name: "cloakroom", targets: ["CloakroomCLI"]),
+    ],
+    // Sessions in memory and in Redis and CloakroomHTTP need none of them: `traits: []` in a package's dependency on this
+    // one. They are all on by default so that `swift run cloakroom demo` works.
+    traits: [
+        .default(enabledTraits: ["Hummingbird", "Demo"]),
+        .trait(name: "OIDC", description: "CloakroomOIDC: login, refresh of tokens"),
+        .trait(name: "Hummingbird", description: "CloakroomHummingbird: the adapter for Hummingbird"),
+        .trait(name: "Gateway", description: "CloakroomGateway and the program `cloakroom`", enabledTraits: ["OIDC"]),
+        .trait(
+            name: "Demo", description: "`cloakroom demo`; programs for production go without",
+            enabledTraits: ["Gateway"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -98,18 +114,25 @@ let package = Package(
                 httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore, nioHTTP1, nioHTTPTypes,
                 nioPosix, systemPackage,
             ]),
-        // A small OpenID provider for demo and tests; never in serve's path.
+        // A small OpenID provider for the demo and tests; not in programs for production.
         .target(
             name: "DevIdentityProvider",
             dependencies: [
                 "Cloakroom", crypto, cryptoExtras, hummingbird, httpTypes, jwtKit, lifecycle, logging, nioCore,
             ]),
+        .target(
+            name: "CloakroomDemo",
+            dependencies: [
+                "Cloakroom", "CloakroomGateway", "DevIdentityProvider", argumentParser, hummingbird, httpClient,
+                httpTypes, jwtKit, lifecycle, logging, nioCore, nioHTTP1, nioPosix, subprocess, systemPackage,
+                unixSignals,
+            ]),
         .executableTarget(
             name: "CloakroomCLI",
             dependencies: [
-                "Cloakroom", "CloakroomGateway", "CloakroomRedis", "DevIdentityProvider", argumentParser,
-                configuration, hummingbird, httpClient, httpTypes, jwtKit, lifecycle, logging, nioCore,
-                nioHTTP1, nioPosix, subprocess, systemPackage, unixSignals,
+                "Cloakroom", "CloakroomGateway", "CloakroomRedis",
+                .target(name: "CloakroomDemo", condition: .when(traits: ["Demo"])), argumentParser, configuration,
+                lifecycle, logging, unixSignals,
             ]),
         // The conformance suite that every store must pass.
         .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),
@@ -157,9 +180,9 @@ let package = Package(
                 logging, nioCore, nioHTTP1,
             ]),
         .testTarget(
-            name: "CloakroomCLITests",
+            name: "CloakroomDemoTests",
             dependencies: [
-                "CloakroomCLI", "DevIdentityProvider", crypto, hummingbird, httpClient, httpTypes, lifecycle, logging,
+                "CloakroomDemo", "DevIdentityProvider", crypto, hummingbird, httpClient, httpTypes, lifecycle, logging,
                 nioCore, nioHTTP1, nioPosix, subprocess, systemPackage,
             ]),
         // Real servers, started and stopped by the tests.

@@ -1,26 +1,45 @@
 import ArgumentParser
 
+#if Demo
+import CloakroomDemo
+#endif
+
 @main
 struct CloakroomCommand: AsyncParsableCommand {
     /// As in the images' tag.
     static let version = "0.1.0"
+
+    // Programs for production are built without the demo: see Package.swift.
+    #if Demo
+    private static let subcommands: [any ParsableCommand.Type] = [
+        ServeCommand.self, DemoCommand.self, CheckCommand.self, KeysCommand.self,
+    ]
+    private static let demoExample = """
+          See it work, with nothing to install:
+            cloakroom demo
+
+
+        """
+    #else
+    private static let subcommands: [any ParsableCommand.Type] = [
+        ServeCommand.self, CheckCommand.self, KeysCommand.self,
+    ]
+    private static let demoExample = ""
+    #endif
 
     static let configuration = CommandConfiguration(
         commandName: "cloakroom",
         abstract: "Keeps your users' tokens on the server and gives their browsers an opaque cookie.",
         discussion: """
             EXAMPLES
-              See it work, with nothing to install:
-                cloakroom demo
-
-              Run the gateway with the settings of the environment or of a .env file:
+            \(demoExample)  Run the gateway with the settings of the environment or of a .env file:
                 cloakroom serve
 
               See whether settings and Redis are as they should be:
                 cloakroom check
             """,
         version: "cloakroom \(Self.version)",
-        subcommands: [ServeCommand.self, DemoCommand.self, CheckCommand.self, KeysCommand.self],
+        subcommands: subcommands,
         defaultSubcommand: ServeCommand.self
     )
 }

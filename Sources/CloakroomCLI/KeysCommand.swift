@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cloakroom
+import CloakroomGateway
 import Foundation
 
 struct KeysCommand: AsyncParsableCommand {

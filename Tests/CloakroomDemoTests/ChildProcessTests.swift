@@ -2,7 +2,7 @@ import Foundation
 import ServiceLifecycle
 import Testing
 
-@testable import CloakroomCLI
+@testable import CloakroomDemo
 
 @Suite("Demo: child processes")
 struct ChildProcessTests {

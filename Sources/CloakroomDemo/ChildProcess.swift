@@ -1,3 +1,4 @@
+import CloakroomGateway
 import Logging
 import ServiceLifecycle
 import Subprocess

@@ -7,7 +7,7 @@ import NIOCore
 import NIOHTTP1
 import Testing
 
-@testable import CloakroomCLI
+@testable import CloakroomDemo
 
 @Suite("Demo: the sample API")
 struct SampleAPITests {

@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import CloakroomGateway
 import Foundation
 import Logging
 import NIOCore

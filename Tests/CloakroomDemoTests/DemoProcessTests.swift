@@ -2,7 +2,7 @@ import Foundation
 import Subprocess
 import Testing
 
-@testable import CloakroomCLI
+@testable import CloakroomDemo
 
 #if canImport(System)
 import System

@@ -1,4 +1,5 @@
-import ArgumentParser
+package import ArgumentParser
+import CloakroomGateway
 import Logging
 
 #if canImport(Darwin)
@@ -9,8 +10,9 @@ import Musl
 import Glibc
 #endif
 
-struct DemoCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
+/// `cloakroom demo`.
+package struct DemoCommand: AsyncParsableCommand {
+    package static let configuration = CommandConfiguration(
         commandName: "demo",
         abstract: "Try it: nothing to install.",
         discussion: """
@@ -43,7 +45,9 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: .hidden)
     var replicaProgram: String?
 
-    func validate() throws {
+    package init() {}
+
+    package func validate() throws {
         guard (1...65_535).contains(port) else {
             throw ValidationError("--port must be from 1 to 65535, not \(port).")
         }
@@ -55,7 +59,7 @@ struct DemoCommand: AsyncParsableCommand {
         }
     }
 
-    func run() async throws {
+    package func run() async throws {
         // A closed terminal must end in a tidy shutdown, not in a death that leaves children behind.
         signal(SIGPIPE, SIG_IGN)
         do {

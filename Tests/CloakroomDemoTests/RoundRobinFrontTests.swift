@@ -7,7 +7,7 @@ import NIOHTTP1
 import ServiceLifecycle
 import Testing
 
-@testable import CloakroomCLI
+@testable import CloakroomDemo
 
 @Suite("Demo: the round-robin front")
 struct RoundRobinFrontTests {

@@ -35,6 +35,7 @@ let nioHTTPTypes = optional("NIOHTTPTypes", "swift-nio-extras", ["Gateway"])
 let configuration = optional("Configuration", "swift-configuration", ["Gateway"])
 let argumentParser = optional("ArgumentParser", "swift-argument-parser", ["Gateway"])
 let mustache = optional("Mustache", "swift-mustache", ["Gateway"])
+let yams = optional("Yams", "Yams", ["Gateway"])
 let systemPackage = optional("SystemPackage", "swift-system", ["Gateway"])
 let unixSignals = optional("UnixSignals", "swift-service-lifecycle", ["Gateway"])
 let jwtKit = optional("JWTKit", "jwt-kit", ["Demo"])
@@ -69,9 +70,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.3.0"),
-        .package(
-            url: "https://github.com/apple/swift-configuration", from: "1.4.0",
-            traits: [.defaults, "CommandLineArguments"]),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.10.0"),
@@ -82,6 +81,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.0.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.9.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.0"),
@@ -112,7 +112,7 @@ let package = Package(
             dependencies: [
                 "Cloakroom", "CloakroomRedis", "CloakroomOIDC", "CloakroomHTTP", configuration, hummingbird,
                 httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore, nioHTTP1, nioHTTPTypes,
-                nioPosix, systemPackage,
+                nioPosix, systemPackage, yams,
             ]),
         // A small OpenID provider for the demo and tests; not in programs for production.
         .target(
@@ -123,7 +123,8 @@ let package = Package(
         .target(
             name: "CloakroomDemo",
             dependencies: [
-                "Cloakroom", "CloakroomGateway", "DevIdentityProvider", argumentParser, hummingbird, httpClient,
+                "Cloakroom", "CloakroomGateway", "CloakroomHTTP", "DevIdentityProvider", argumentParser, hummingbird,
+                httpClient,
                 httpTypes, jwtKit, lifecycle, logging, nioCore, nioHTTP1, nioPosix, subprocess, systemPackage,
                 unixSignals,
             ]),

@@ -10,9 +10,10 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Run the gateway.",
         discussion: """
-            Every setting may stand in the environment (REDIS_URL), in a .env file (REDIS_URL=…) or here (--redis-url …); \
-            the last of these that names it wins. Whoever may list processes sees flags, so the client secret has none: \
-            give OIDC_CLIENT_SECRET in the environment or the file, and REDIS_URL too if it holds a password.
+            Every setting may stand in a configuration file (redis_url: …), in a .env file (REDIS_URL=…), in the environment \
+            (REDIS_URL) or here (--redis-url …); the last of these that names it wins. Whoever may list processes sees \
+            flags, so secrets have none. Each secret can be in a file of its own, as Docker and Kubernetes give them: \
+            OIDC_CLIENT_SECRET_FILE=/run/secrets/client_secret.
 
             EXAMPLES
               Sessions in memory, one process:
@@ -26,7 +27,10 @@ struct ServeCommand: AsyncParsableCommand {
                   --upstream-url http://api:8000
 
               Settings from a file:
-                cloakroom serve --env-file /etc/cloakroom.env
+                cloakroom serve --config /etc/cloakroom.yaml
+
+            SIGNALS
+              SIGTERM, SIGINT stop it; SIGHUP has keys and certificates read again, as happens when their files change
 
             EXIT CODES
               0 stopped by a signal, 64 unknown flag, 69 can't listen, 78 wrong setting
@@ -38,7 +42,7 @@ struct ServeCommand: AsyncParsableCommand {
     func run() async throws {
         let settings: GatewaySettings
         do {
-            settings = try await GatewaySettings.load(flags: options.flags, environmentFile: options.envFile)
+            settings = try await options.load()
         } catch {
             throw exit("\(error)", .wrongSetting)
         }
@@ -51,6 +55,7 @@ struct ServeCommand: AsyncParsableCommand {
                 label: label, level: settings.logLevel, format: settings.logFormat, write: { log.write($0) })
         }
         let logger = Logger(label: "cloakroom")
+        for warning in settings.warnings { logger.warning("\(warning)") }
         let gateway: Gateway
         do {
             gateway = try Gateway(settings: settings, logger: logger)
@@ -58,7 +63,8 @@ struct ServeCommand: AsyncParsableCommand {
             throw exit("\(error)", .wrongSetting)
         }
         var configuration = ServiceGroupConfiguration(
-            services: [gateway], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            services: [gateway, ReloadSignal(gateway: gateway)], gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger)
         // A response that never ends must not hold up the shutdown for ever. Within the 30 seconds that orchestrators grant,
         // with room for what load balancers need before it.
         configuration.maximumGracefulShutdownDuration = .seconds(20)
@@ -76,6 +82,17 @@ struct ServeCommand: AsyncParsableCommand {
     private func exit(_ line: String, _ code: ExitCode) -> ExitCode {
         FileHandle.standardError.write(Data("cloakroom: \(line)\n".utf8))
         return code
+    }
+}
+
+/// SIGHUP: keys and certificates are read again.
+private struct ReloadSignal: Service {
+    let gateway: Gateway
+
+    func run() async {
+        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+            gateway.reloadSecrets()
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 import Cloakroom
+import CloakroomHTTP
 import DevIdentityProvider
 import Foundation
 import Logging
@@ -46,7 +47,7 @@ struct DemoPlan: Sendable {
 
     func identityProvider(onServerRunning: @escaping @Sendable (Int) async -> Void) throws -> DevIdentityProvider {
         let client = DevIdentityProvider.Client(
-            id: clientID, secret: clientSecret, redirectURIs: [publicURL + "/auth/callback"],
+            id: clientID, secret: clientSecret, redirectURIs: [publicURL + AuthEndpoint.callback.path],
             postLogoutRedirectURIs: [publicURL, publicURL + "/"])
         var configuration = DevIdentityProvider.Configuration(port: identityProviderPort, clients: [client])
         configuration.issuer = issuer

@@ -77,7 +77,7 @@ public final class RelyingParty: LoginProvider {
     ///
     /// - Throws: ``OIDCError`` when the provider's metadata can't be had or is wrong.
     public func beginLogin() async throws(OIDCError) -> LoginRequest {
-        let pending = PendingLogin(state: randomToken(), nonce: randomToken(), codeVerifier: randomToken())
+        let pending = PendingLogin(state: randomText(), nonce: randomText(), codeVerifier: randomText())
         return LoginRequest(authorizationURL: try await authorizationURL(for: pending), pending: pending)
     }
 

@@ -47,7 +47,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         writing.connections = max(8, configuration.connectionsPerNode)
         writing.commandTimeout += configuration.waitTimeout
         self.calls = RedisCalls(
-            reader: reader, writer: waits ? RedisClient(configuration: writing, logger: logger) : reader,
+            client: reader, confirming: waits ? RedisClient(configuration: writing, logger: logger) : reader,
             waitReplicas: configuration.waitReplicas,
             waitMilliseconds: max(1, configuration.waitTimeout.wholeMilliseconds))
         self.keys = keys
@@ -57,8 +57,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
             compressionThreshold: configuration.compressionThreshold, acceptsPlain: configuration.acceptsPlain)
         self.records = SessionRecords(
             calls: calls, keys: keys, policy: policy, codec: codec,
-            sealingCodec: RecordCodec(
-                keyring: configuration.keyring, compressionThreshold: configuration.compressionThreshold),
+            sealingCodec: codec.sealing,
             unreadable: UnreadableRecords(logger: logger))
         self.index = SessionIndex(calls: calls, keys: keys)
         self.nearCache = nearCache
@@ -67,10 +66,25 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         self.endWatch = nearCache == nil ? nil : endWatch
     }
 
+    /// Replaces the keys that seal and open sessions, while the store is in use; see ``RecordCodec/replaceKeyring(_:)``.
+    public func replaceKeyring(_ keyring: SessionKeyring) { codec.replaceKeyring(keyring) }
+
+    /// Reads the files of certificates and keys again, for connections that are made from now on.
+    ///
+    /// - Throws: ``SessionStoreError`` that names the file and says what is wrong; then those read before stay in use.
+    public func renewTLS() throws {
+        do throws(RedisClientError) {
+            try calls.client.renewTLS()
+            if calls.confirming !== calls.client { try calls.confirming.renewTLS() }
+        } catch {
+            throw SessionStoreError(.unavailable, reason: error.reason)
+        }
+    }
+
     /// Connects to Redis, again whenever a connection is lost, until the service is asked to stop; calls that are under
     /// way then are finished first.
     public func run() async throws {
-        let clients = calls.writer === calls.reader ? [calls.reader] : [calls.reader, calls.writer]
+        let clients = calls.confirming === calls.client ? [calls.client] : [calls.client, calls.confirming]
         await withGracefulShutdownHandler {
             await withTaskGroup(of: Void.self) { group in
                 for client in clients { group.addTask { await client.run() } }
@@ -90,7 +104,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
 
     /// Executors on the threads of the store's connections. A task that runs on one of them, by
     /// `withTaskExecutorPreference(_:)`, reads sessions without waking another thread; it must not block.
-    public var taskExecutors: [any TaskExecutor] { calls.reader.taskExecutors }
+    public var taskExecutors: [any TaskExecutor] { calls.client.taskExecutors }
 
     /// How many sessions the near cache holds, and about how many bytes.
     public var nearCacheUsage: (entries: Int, bytes: Int) { nearCache?.usage ?? (0, 0) }
@@ -179,7 +193,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     }
 
     public func ping() async throws {
-        _ = try await calls.read(.ping)
+        _ = try await calls.send(.ping)
     }
 
     // MARK: Moving sessions
@@ -192,7 +206,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         let name = codec.name(for: id)
         let others = codec.names(for: id).filter { $0 != name }
         if !others.isEmpty {
-            let replies = try await calls.read(others.map { .exists([keys.session($0)]) })
+            let replies = try await calls.send(others.map { .exists([keys.session($0)]) })
             guard replies.allSatisfy({ $0 == .number(0) }) else { return false }
         }
         let key = keys.session(name)
@@ -221,7 +235,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         try OneTimeRecords.checkSize(record)
         let command = RedisCommand.set(
             keys.oneTimeRecord(key), .bytes(record), milliseconds: max(1, lifetime.wholeMilliseconds))
-        guard try await calls.read(command) == .simpleString("OK") else {
+        guard try await calls.send(command) == .simpleString("OK") else {
             throw SessionStoreError(.rejected, reason: "an unexpected reply to \(command)")
         }
     }
@@ -230,7 +244,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         try OneTimeRecords.checkSize(record)
         let command = RedisCommand.setIfAbsent(
             keys.oneTimeRecord(key), .bytes(record), milliseconds: max(1, lifetime.wholeMilliseconds))
-        switch try await calls.read(command) {
+        switch try await calls.send(command) {
         case .simpleString("OK"): return true
         case .null: return false
         default: throw SessionStoreError(.rejected, reason: "an unexpected reply to \(command)")
@@ -238,7 +252,7 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
     }
 
     public func takeRecord(key: String) async throws -> [UInt8]? {
-        switch try await calls.read(.getAndDelete(keys.oneTimeRecord(key), isIdempotent: false)) {
+        switch try await calls.send(.getAndDelete(keys.oneTimeRecord(key), isIdempotent: false)) {
         case .bulk(let buffer): return Array(buffer.readableBytesView)
         case .null: return nil
         default: throw SessionStoreError(.rejected, reason: "an unexpected reply to GETDEL")

@@ -15,13 +15,8 @@ import Synchronization
 ///
 /// ``run()`` keeps the connections and must run for as long as the client is used.
 public final class RedisClient: Sendable {
-    private enum Topology {
-        case single(RedisNode, id: String)
-        case sentinel(SentinelGroup)
-        case cluster(ClusterClient)
-    }
-
-    private let topology: Topology
+    private let topology: any RedisTopology
+    private let resources: ConnectionResources
     private let logger: Logger
     private let isRunning = Atomic<Bool>(false)
 
@@ -31,30 +26,29 @@ public final class RedisClient: Sendable {
     public init(configuration: RedisClientConfiguration, logger: Logger) {
         self.logger = logger
         let resources = ConnectionResources(configuration: configuration, logger: logger)
+        self.resources = resources
         switch configuration.url.topology {
         case .standalone:
             let endpoint = configuration.url.servers[0]
             let node = RedisNode(
                 configuration: configuration, resources: resources, logger: logger, locate: { endpoint })
-            topology = .single(node, id: endpoint.description)
+            topology = SingleServer(node: node, id: endpoint.description)
         case .sentinel(let primaryName):
-            topology = .sentinel(
-                SentinelGroup(
-                    configuration: configuration, resources: resources, primaryName: primaryName, logger: logger))
+            topology = SentinelGroup(
+                configuration: configuration, resources: resources, primaryName: primaryName, logger: logger)
         case .cluster:
-            topology = .cluster(ClusterClient(configuration: configuration, resources: resources, logger: logger))
+            topology = ClusterClient(configuration: configuration, resources: resources, logger: logger)
         }
     }
 
+    /// Reads the files of certificates and keys again, for connections that are made from now on; those that are up stay.
+    ///
+    /// - Throws: an error that names the file and says what is wrong with it; what was read before stays in use.
+    public func renewTLS() throws(RedisClientError) { try resources.renewTLS() }
+
     /// An executor for each connection that a server has; see ``EventLoopTaskExecutor``.
     public var taskExecutors: [EventLoopTaskExecutor] {
-        let eventLoops =
-            switch topology {
-            case .single(let node, _): node.eventLoops
-            case .sentinel(let group): group.node.eventLoops
-            case .cluster(let cluster): cluster.eventLoops
-            }
-        return eventLoops.map { EventLoopTaskExecutor($0) }
+        topology.eventLoops.map { EventLoopTaskExecutor($0) }
     }
 
     // MARK: Commands
@@ -64,12 +58,7 @@ public final class RedisClient: Sendable {
     /// - Returns: the reply, which is not an error.
     /// - Throws: ``RedisServerError`` that Redis answered; ``RedisClientError``; `CancellationError`.
     public nonisolated(nonsending) func send(_ command: RedisCommand) async throws -> RESPValue {
-        let reply =
-            switch topology {
-            case .single(let node, _): try await node.send(command)
-            case .sentinel(let group): try await group.send(command)
-            case .cluster(let cluster): try await cluster.send(command)
-            }
+        let reply = try await topology.send(command)
         if case .error(let error) = reply { throw error }
         return reply
     }
@@ -84,11 +73,7 @@ public final class RedisClient: Sendable {
     /// - Throws: ``RedisClientError``; `CancellationError`.
     public nonisolated(nonsending) func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
         guard !commands.isEmpty else { return [] }
-        return switch topology {
-        case .single(let node, _): try await node.send(pipeline: commands)
-        case .sentinel(let group): try await group.send(pipeline: commands)
-        case .cluster(let cluster): try await cluster.send(pipeline: commands)
-        }
+        return try await topology.send(pipeline: commands)
     }
 
     /// Sends commands as one group over one connection, such as a transaction, or a write and the `WAIT` for its replicas.
@@ -99,19 +84,13 @@ public final class RedisClient: Sendable {
     /// - Throws: ``RedisClientError``; `CancellationError`.
     public nonisolated(nonsending) func send(contiguous commands: [RedisCommand]) async throws -> [RESPValue] {
         guard !commands.isEmpty else { return [] }
-        return switch topology {
-        case .single(let node, _): try await node.send(pipeline: commands)
-        case .sentinel(let group): try await group.send(contiguous: commands)
-        case .cluster(let cluster): try await cluster.send(contiguous: commands)
-        }
+        return try await topology.send(contiguous: commands)
     }
 
     // MARK: Servers
 
     /// Whether the keys are spread over several servers, so that commands of several keys need keys of one slot.
-    public var isCluster: Bool {
-        if case .cluster = topology { true } else { false }
-    }
+    public var isCluster: Bool { topology.isCluster }
 
     /// The slot that a key has in a cluster: of its hash tag, `{…}`, if it has one.
     public func slot(of key: String) -> Int { HashSlot.of(key) }
@@ -126,16 +105,7 @@ public final class RedisClient: Sendable {
     /// The servers that have all keys among them: one, or in a cluster each node with slots.
     ///
     /// - Throws: ``RedisClientError`` when the nodes of a cluster are not known.
-    public func primaries() async throws -> [RedisPrimary] {
-        switch topology {
-        case .single(let node, let id): return [RedisPrimary(id: id, server: .single(node))]
-        case .sentinel(let group): return [RedisPrimary(id: group.primaryID, server: .sentinel(group))]
-        case .cluster(let cluster):
-            return try await cluster.primaries().map { member in
-                RedisPrimary(id: member.endpoint.description, server: .cluster(cluster, member.endpoint))
-            }
-        }
-    }
+    public func primaries() async throws -> [RedisPrimary] { try await topology.primaries() }
 
     // MARK: Life
 
@@ -147,28 +117,12 @@ public final class RedisClient: Sendable {
             logger.error("the Redis client was run already; it can't run twice")
             return
         }
-        switch topology {
-        case .single(let node, _): await node.run()
-        case .sentinel(let group): await group.run()
-        case .cluster(let cluster): await cluster.run()
-        }
+        await topology.run()
     }
 
     /// Refuses further commands, waits for the replies to those that were given, and ends ``run()``.
-    public func shutDown() {
-        switch topology {
-        case .single(let node, _): node.shutDown()
-        case .sentinel(let group): group.shutDown()
-        case .cluster(let cluster): cluster.shutDown()
-        }
-    }
+    public func shutDown() { topology.shutDown() }
 
     /// How many requests were sent and have no reply yet.
-    package func inFlightCount() async -> Int {
-        switch topology {
-        case .single(let node, _): await node.inFlightCount()
-        case .sentinel(let group): await group.node.inFlightCount()
-        case .cluster(let cluster): await cluster.inFlightCount()
-        }
-    }
+    package func inFlightCount() async -> Int { await topology.inFlightCount() }
 }

@@ -119,8 +119,8 @@ def test_settings_are_shown_as_they_count(redis: RedisServer, tmp_path: Path) ->
     key = new_key(tmp_path)
     report = check(tmp_path, 0, REDIS_URL=redis.url, SESSION_KEYS=key, SESSION_IDLE_TIMEOUT="30m")
     settings = report["settings"]
-    assert settings["SESSION_IDLE_TIMEOUT"] == {"value": "30m", "is_default": False}
-    assert settings["REDIS_KEY_PREFIX"] == {"value": "session:", "is_default": True}
+    assert settings["SESSION_IDLE_TIMEOUT"] == {"value": "30m", "is_default": False, "source": "environment"}
+    assert settings["REDIS_KEY_PREFIX"] == {"value": "session:", "is_default": True, "source": None}
     assert settings["SESSION_SEAL"]["value"] == "true"
     assert key not in json.dumps(report)
 

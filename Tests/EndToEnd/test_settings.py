@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from support.gateway import binary, gateway_environment
+from support.gateway import PROJECT, binary, gateway_environment, run_program
 from support.ports import free_port
 
 # EX_CONFIG of sysexits.h.
@@ -107,11 +110,12 @@ def test_a_hybrid_store_needs_its_second_redis(tmp_path: Path) -> None:
 
 
 def test_settings_in_a_file_count_too(tmp_path: Path) -> None:
-    """`.env` in the working directory wins over the environment, and a flag over both."""
+    """The environment wins over `.env` in the working directory, and a flag over both."""
     (tmp_path / ".env").write_text("LOG_LEVEL=loud\n")
     assert_one_line_about(run(tmp_path), "LOG_LEVEL")
-    assert_one_line_about(run(tmp_path, LOG_LEVEL="info"), "LOG_LEVEL")
-    # With the right level in a flag, the next mistake is the one that is reported: URLs are looked at last.
+    # With the right level, the next mistake is the one that is reported.
+    assert_one_line_about(run(tmp_path, LOG_LEVEL="info", PUBLIC_URL="localhost"), "PUBLIC_URL")
+    assert_one_line_about(run(tmp_path, "--log-level", "loud", LOG_LEVEL="info"), "LOG_LEVEL")
     assert_one_line_about(run(tmp_path, "--log-level", "info", PUBLIC_URL="localhost"), "PUBLIC_URL")
 
 
@@ -126,3 +130,76 @@ def test_an_unknown_flag_is_not_ignored(tmp_path: Path) -> None:
     result = run(tmp_path, "--no-such-flag")
     assert result.returncode != 0
     assert "no-such-flag" in result.stderr
+
+
+def declared() -> dict[str, bool]:
+    """The settings of the reference in docs/settings.md, and whether each may be read from a file of its own."""
+    rows = re.findall(r"^\| `([A-Z][A-Z0-9_]*)`(, `…_FILE`)? \|", (PROJECT / "docs/settings.md").read_text(), re.M)
+    return {name: bool(file) for name, file in rows}
+
+
+def test_reference_help_and_check_name_the_same_settings(tmp_path: Path) -> None:
+    names = declared()
+    assert len(names) > 40
+    shown = json.loads(run_program(tmp_path, "check", "--json", REDIS_ENABLED="false").stdout)["settings"]
+    assert list(shown) and set(shown) == set(names)
+    for command in ("serve", "check"):
+        text = run_program(tmp_path, command, "--help").stdout
+        flags = set(re.findall(r"^  --([a-z0-9-]+) <", text, re.M)) - {"config", "env-file"}
+        secrets = {"oidc-client-secret", "session-keys", "redis-sentinel-password"}
+        assert flags == {name.lower().replace("_", "-") for name in names} - secrets
+
+
+def test_a_configuration_file_is_read_and_check_tells_what_it_gives(tmp_path: Path) -> None:
+    secret = tmp_path / "client-secret"
+    secret.write_text("top-secret-word\n")
+    secret.chmod(0o644)
+    file = tmp_path / "cloakroom.yaml"
+    file.write_text(
+        f"session_timeout: 4h\nlog_level: debug\noidc_client_secret_file: {secret}\noidc_scopes: [openid, email]\n"
+    )
+    changes = {"REDIS_ENABLED": "false", "LOG_LEVEL": "error", "OIDC_CLIENT_SECRET": None}
+    for given in ({"CLOAKROOM_CONFIG": str(file)}, {}):
+        arguments = [] if given else ["--config", str(file)]
+        result = run_program(tmp_path, "check", "--json", *arguments, **changes, **given)
+        report = json.loads(result.stdout)
+        settings = report["settings"]
+        assert settings["SESSION_TIMEOUT"] == {"value": "4h", "is_default": False, "source": f"{file}, line 1"}
+        assert settings["LOG_LEVEL"] == {
+            "value": "error", "is_default": False, "source": "environment", "overridden": [f"{file}, line 2"]
+        }
+        assert settings["OIDC_SCOPES"]["value"] == "openid email"
+        assert settings["OIDC_CLIENT_SECRET"]["value"] == "***"
+        warning, = [line for line in report["checks"] if line["name"] == "file"]
+        assert warning["status"] == "warn" and "OIDC_CLIENT_SECRET_FILE" in warning["detail"]
+        assert "top-secret-word" not in result.stdout + result.stderr
+    text = run_program(tmp_path, "check", "--config", str(file), **changes).stdout
+    assert f"LOG_LEVEL                            error  (environment, not {file}, line 2)" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("redis_ulr: x\n", ["line 1", "did you mean redis_url?"]),
+        ("session_timeout: soon\n", ["SESSION_TIMEOUT", "line 1", "8h"]),
+        ("\tport: 1\n", ["line 1"]),
+        ("a: &a [*a]\n", ["line 1"]),
+    ],
+)
+def test_a_wrong_configuration_file_stops_the_program(tmp_path: Path, text: str, words: list[str]) -> None:
+    file = tmp_path / "cloakroom.yaml"
+    file.write_text(text)
+    line = assert_one_line_about(run(tmp_path, "--config", str(file)), words[0])
+    for word in words:
+        assert word in line
+    assert str(file) in line
+
+
+def test_a_configuration_file_of_100_mb_or_a_fifo_stops_the_program_at_once(tmp_path: Path) -> None:
+    large, fifo = tmp_path / "large.yaml", tmp_path / "fifo"
+    with large.open("wb") as file:
+        file.truncate(100 << 20)
+    os.mkfifo(fifo)
+    for path in (large, fifo, tmp_path, tmp_path / "missing"):
+        assert_one_line_about(run(tmp_path, CLOAKROOM_CONFIG=str(path)), "CLOAKROOM_CONFIG")
+        assert_one_line_about(run(tmp_path, SESSION_KEYS_FILE=str(path)), "SESSION_KEYS_FILE")

@@ -39,9 +39,20 @@ extension Integration {
     struct OtherServersTests {
         private static let key = SessionKeyring.generateKey()
 
-        @Test("one server, plain and sealed", arguments: OtherServer.all, [false, true])
-        func single(server: OtherServer, isSealed: Bool) async throws {
-            try await RedisServer.$program.withValue(server.program) {
+        /// The servers side by side: most of the time each waits for something to end by itself.
+        private func onEach(_ body: @escaping @Sendable () async throws -> Void) async {
+            await sideBySide(OtherServer.all) { server in
+                do {
+                    try await RedisServer.$program.withValue(server.program, operation: body)
+                } catch {
+                    Issue.record("\(server.testDescription): \(error)")
+                }
+            }
+        }
+
+        @Test("one server, plain and sealed", arguments: [false, true])
+        func single(isSealed: Bool) async {
+            await onEach {
                 try await RedisServer.run { redis in
                     try await ConformanceRun.conform(url: redis.url) {
                         if isSealed { $0.keyring = try SessionKeyring(Self.key) }
@@ -50,9 +61,9 @@ extension Integration {
             }
         }
 
-        @Test("behind Sentinel, writes confirmed by a replica", arguments: OtherServer.all)
-        func sentinel(server: OtherServer) async throws {
-            try await RedisServer.$program.withValue(server.program) {
+        @Test("behind Sentinel, writes confirmed by a replica")
+        func sentinel() async {
+            await onEach {
                 try await SentinelServers.run { servers in
                     try await ConformanceRun.conform(url: servers.url) {
                         $0.waitReplicas = 1
@@ -62,9 +73,9 @@ extension Integration {
             }
         }
 
-        @Test("Cluster, sealed", arguments: OtherServer.all)
-        func cluster(server: OtherServer) async throws {
-            try await RedisServer.$program.withValue(server.program) {
+        @Test("Cluster, sealed")
+        func cluster() async {
+            await onEach {
                 try await ClusterServers.run { servers in
                     try await ConformanceRun.conform(url: servers.url) { $0.keyring = try SessionKeyring(Self.key) }
                 }

@@ -1,5 +1,6 @@
 import Cloakroom
 import CloakroomRedis
+import TestSupport
 import Testing
 
 extension Integration {
@@ -41,11 +42,24 @@ extension Integration {
             }
         }
 
-        @Test("Redis Cluster, plain and sealed", arguments: [false, true])
-        func cluster(isSealed: Bool) async throws {
-            try await ClusterServers.run { servers in
-                try await ConformanceRun.conform(url: servers.url) {
-                    if isSealed { $0.keyring = try SessionKeyring(Self.key) }
+        /// Both side by side: most of the time each waits for something to end by itself.
+        private func both(_ body: @escaping @Sendable (Bool) async throws -> Void) async {
+            await sideBySide([false, true]) { choice in
+                do {
+                    try await body(choice)
+                } catch {
+                    Issue.record("\(choice): \(error)")
+                }
+            }
+        }
+
+        @Test("Redis Cluster, plain and sealed")
+        func cluster() async {
+            await both { isSealed in
+                try await ClusterServers.run { servers in
+                    try await ConformanceRun.conform(url: servers.url) {
+                        if isSealed { $0.keyring = try SessionKeyring(Self.key) }
+                    }
                 }
             }
         }
@@ -60,23 +74,25 @@ extension Integration {
             }
         }
 
-        @Test("behind Sentinel and in a Cluster, all over TLS", arguments: [false, true])
-        func encryptedTopologies(isCluster: Bool) async throws {
-            try await TestCertificates.run { certificates in
-                let caFile = certificates.path("ca.crt")
-                if isCluster {
-                    try await ClusterServers.run(certificates: certificates) { servers in
-                        try await ConformanceRun.conform(url: servers.url) { $0.tls.caFile = caFile }
-                    }
-                } else {
-                    var options = SentinelServers.Options()
-                    options.certificates = certificates
-                    options.password = "server-password"
-                    options.sentinelPassword = "sentinel-password"
-                    try await SentinelServers.run(options) { servers in
-                        try await ConformanceRun.conform(url: servers.url) {
-                            $0.tls.caFile = caFile
-                            $0.sentinelPassword = "sentinel-password"
+        @Test("behind Sentinel and in a Cluster, all over TLS")
+        func encryptedTopologies() async {
+            await both { isCluster in
+                try await TestCertificates.run { certificates in
+                    let caFile = certificates.path("ca.crt")
+                    if isCluster {
+                        try await ClusterServers.run(certificates: certificates) { servers in
+                            try await ConformanceRun.conform(url: servers.url) { $0.tls.caFile = caFile }
+                        }
+                    } else {
+                        var options = SentinelServers.Options()
+                        options.certificates = certificates
+                        options.password = "server-password"
+                        options.sentinelPassword = "sentinel-password"
+                        try await SentinelServers.run(options) { servers in
+                            try await ConformanceRun.conform(url: servers.url) {
+                                $0.tls.caFile = caFile
+                                $0.sentinelPassword = "sentinel-password"
+                            }
                         }
                     }
                 }

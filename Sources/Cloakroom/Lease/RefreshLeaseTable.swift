@@ -12,7 +12,7 @@ package final class RefreshLeaseTable: Sendable {
 
     /// - Returns: the token that proves the holder; `nil` when another has the lease.
     package func acquire(_ id: SessionID, lifetime: Duration) -> String? {
-        let token = SessionID().secret
+        let token = randomText()
         let now = now()
         let (isGranted, waiters) = leases.withLock {
             $0.acquire(id, token: token, until: now + lifetime, now: now)

@@ -15,8 +15,8 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
 
     let policy: SessionPolicy
     let shards: [SessionShard]
-    let users = SessionIndex<UserIdentity>()
-    let providerSessions = SessionIndex<ProviderSession>()
+    let users = InMemoryIndex<UserIdentity>()
+    let providerSessions = InMemoryIndex<ProviderSession>()
     let leases = RefreshLeaseTable()
     let records = InMemoryOneTimeRecords(maximumCount: 10_000)
     let logger: Logger
@@ -273,7 +273,7 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     }
 
     /// Removes a hint, unless there is such a session again.
-    private func removeHint<Name>(_ id: SessionID, of name: Name, from index: SessionIndex<Name>) {
+    private func removeHint<Name>(_ id: SessionID, of name: Name, from index: InMemoryIndex<Name>) {
         index.withIDs(of: name) { ids in
             if !shard(of: id).holds(id) { ids.remove(id) }
         }

@@ -17,7 +17,7 @@ public struct SessionID: Sendable {
 
     /// Makes a new ID from 256 bits of the system's cryptographically secure random numbers.
     public init() {
-        self.secret = Base64URL.encode(systemRandomBytes(32))
+        self.secret = randomText()
     }
 
     /// Reads an ID that came from outside.

@@ -1,3 +1,5 @@
+import Synchronization
+
 public import struct Foundation.Date
 
 /// Turns sessions into what a store keeps, in whichever form the settings say, and reads every form there is.
@@ -9,7 +11,9 @@ public struct RecordCodec: Sendable {
         case tombstone
     }
 
-    private let keyring: SessionKeyring?
+    /// Shared by all copies of a codec, so that the keys can be replaced in all of them.
+    private let keys: Keys?
+    private var keyring: SessionKeyring? { keys?.current }
     /// Whether new records are sealed; without it a keyring only opens.
     public let seals: Bool
     private let compressionThreshold: Int?
@@ -27,14 +31,41 @@ public struct RecordCodec: Sendable {
         keyring: SessionKeyring? = nil, seals: Bool = true, compressionThreshold: Int? = nil,
         acceptsPlain: Bool = true
     ) {
-        self.keyring = keyring
+        keys = keyring.map(Keys.init)
         self.seals = keyring != nil && seals
         self.acceptsPlain = acceptsPlain || keyring == nil || !seals
         self.compressionThreshold = compressionThreshold
     }
 
+    /// The same codec, with the same keys, for records that are sealed whatever is set for new ones.
+    package var sealing: RecordCodec { RecordCodec(sealingLike: self) }
+
+    private init(sealingLike other: RecordCodec) {
+        keys = other.keys
+        seals = other.keys != nil
+        acceptsPlain = true
+        compressionThreshold = other.compressionThreshold
+    }
+
+    /// Replaces the keys, in all copies of this codec: calls under way end with the old ones or the new ones.
+    ///
+    /// Rotate in steps, as with a restart: a key must be able to open records everywhere before it seals them anywhere.
+    /// Does nothing in a codec that was made without keys.
+    public func replaceKeyring(_ keyring: SessionKeyring) { keys?.current = keyring }
+
+    private final class Keys: Sendable {
+        private let keyring: Mutex<SessionKeyring>
+
+        init(_ keyring: SessionKeyring) { self.keyring = Mutex(keyring) }
+
+        var current: SessionKeyring {
+            get { keyring.withLock { $0 } }
+            set { keyring.withLock { $0 = newValue } }
+        }
+    }
+
     /// Whether there may be sealed records that it can open.
-    public var opensSealed: Bool { keyring != nil }
+    public var opensSealed: Bool { keys != nil }
 
     /// What a new record of this session is called.
     public func name(for id: SessionID) -> RecordName { seals ? .sealed(id) : .plain(id) }

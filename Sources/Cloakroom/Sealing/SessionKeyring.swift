@@ -36,7 +36,7 @@ public struct SessionKeyring: Sendable {
 
     /// Makes a new key from 256 bits of the system's cryptographically secure random numbers, as text.
     public static func generateKey() -> String {
-        SealingKey.prefix + SymmetricKey(size: .bits256).withUnsafeBytes { Base64URL.encode(Array($0)) }
+        SealingKey.prefix + randomText()
     }
 
     /// The IDs of the keys, the sealing one first; safe to show.

@@ -21,3 +21,6 @@ package func systemRandomBytes(_ count: Int) -> [UInt8] {
         initialized = count
     }
 }
+
+/// 256 random bits as 43 characters of base64url: for whatever must be unguessable.
+package func randomText() -> String { Base64URL.encode(systemRandomBytes(32)) }

@@ -35,7 +35,7 @@ struct CheckCommand: AsyncParsableCommand {
         var report = CheckReport()
         let settings: GatewaySettings
         do {
-            settings = try await GatewaySettings.load(flags: options.flags, environmentFile: options.envFile)
+            settings = try await options.load()
         } catch {
             report.checks.append(
                 .init(part: "settings", name: error.setting, status: "fail", detail: "\(error)"))
@@ -44,6 +44,12 @@ struct CheckCommand: AsyncParsableCommand {
         }
         report.add(settings.effectiveSettings)
         report.checks.append(.init(part: "settings", name: "all", status: "ok", detail: "all can be read"))
+        for warning in settings.warnings {
+            report.checks.append(
+                .init(
+                    part: "settings", name: "file", status: "warn", detail: warning,
+                    remedy: "let the gateway's user alone read it, for example with mode 0400"))
+        }
         try await look(at: settings, &report)
         report.checks.append(
             .init(

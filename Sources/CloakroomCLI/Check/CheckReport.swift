@@ -16,14 +16,18 @@ struct CheckReport: Encodable {
     struct Setting: Encodable {
         let value: String?
         let isDefault: Bool
+        let source: String?
+        let overridden: [String]
 
-        private enum CodingKeys: String, CodingKey { case value, is_default }
+        private enum CodingKeys: String, CodingKey { case value, is_default, source, overridden }
 
         func encode(to encoder: any Encoder) throws {
             var container = encoder.container(keyedBy: CodingKeys.self)
             // Null where there is none, rather than nothing: all names have both members.
             try container.encode(value, forKey: .value)
             try container.encode(isDefault, forKey: .is_default)
+            try container.encode(source, forKey: .source)
+            if !overridden.isEmpty { try container.encode(overridden, forKey: .overridden) }
         }
     }
 
@@ -46,7 +50,9 @@ struct CheckReport: Encodable {
     mutating func add(_ effective: [EffectiveSetting]) {
         for setting in effective {
             names.append(setting.name)
-            settings[setting.name] = Setting(value: setting.value, isDefault: setting.isDefault)
+            settings[setting.name] = Setting(
+                value: setting.value, isDefault: setting.isDefault, source: setting.source,
+                overridden: setting.overridden)
         }
     }
 
@@ -67,7 +73,7 @@ struct CheckReport: Encodable {
             let width = names.map(\.count).max() ?? 0
             for name in names {
                 guard let setting = settings[name] else { continue }
-                let note = setting.isDefault && setting.value != nil ? "  (default)" : ""
+                let note = Self.note(setting)
                 lines.append("  \(Self.padded(name, width))  \(setting.value ?? "-")\(note)")
             }
             lines.append("")
@@ -84,6 +90,13 @@ struct CheckReport: Encodable {
         let warnings = checks.count { $0.status == "warn" }
         lines.append("\(failures) failed, \(warnings) to look at.")
         return lines.joined(separator: "\n")
+    }
+
+    /// Where a value is from, and where else one is that does not count.
+    private static func note(_ setting: Setting) -> String {
+        guard let source = setting.source else { return setting.value == nil ? "" : "  (default)" }
+        guard !setting.overridden.isEmpty else { return "  (\(source))" }
+        return "  (\(source), not \(setting.overridden.joined(separator: ", ")))"
     }
 
     private static func padded(_ text: String, _ width: Int) -> String {

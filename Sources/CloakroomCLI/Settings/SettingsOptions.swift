@@ -1,72 +1,90 @@
 import ArgumentParser
+import CloakroomGateway
 
-/// The gateway's settings as flags. Each has the name that it has in the environment, in lower case with dashes.
-///
-/// All are text here: what is right for each is decided in one place, whichever way a setting came.
+/// Where settings are read from, and the gateway's settings as flags.
 struct SettingsOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("A configuration file in YAML (default: CLOAKROOM_CONFIG).", valueName: "path"))
+    var config: String?
     @Option(help: ArgumentHelp("A file of settings to read instead of .env.", valueName: "path"))
     var envFile: String?
 
-    @Option(help: ArgumentHelp("The address to listen on (default: 127.0.0.1).", valueName: "address"))
-    var host: String?
-    @Option(help: ArgumentHelp("The port to listen on (default: 8020).", valueName: "number"))
-    var port: String?
-    @Option(help: ArgumentHelp("Where browsers reach the gateway (default: http://localhost:PORT).", valueName: "url"))
-    var publicURL: String?
-    @Option(help: ArgumentHelp("The API behind /api, for example http://localhost:8000.", valueName: "url"))
-    var upstreamURL: String?
-    @Option(help: ArgumentHelp("Requests at the upstream at once (default: 512).", valueName: "number"))
-    var upstreamMaxConcurrent: String?
-    @Option(help: ArgumentHelp("Of them, requests of one session (default: 128).", valueName: "number"))
-    var upstreamMaxConcurrentPerSession: String?
-
+    @OptionGroup(title: "Server options")
+    private var server: SettingFlags<ServerGroup>
+    @OptionGroup(title: "Identity provider options")
+    private var provider: SettingFlags<ProviderGroup>
+    @OptionGroup(title: "Upstream options")
+    private var upstream: SettingFlags<UpstreamGroup>
     @OptionGroup(title: "Redis options")
-    var redis: RedisOptions
+    private var redis: SettingFlags<RedisGroup>
     @OptionGroup(title: "Session options")
-    var sessions: SessionOptions
+    private var sessions: SettingFlags<SessionGroup>
+    @OptionGroup(title: "Log options")
+    private var log: SettingFlags<LogGroup>
 
-    @Option(help: ArgumentHelp("The identity provider, as it names itself.", valueName: "url"))
-    var oidcIssuer: String?
-    @Option(help: ArgumentHelp("This app's name at the provider.", valueName: "id"))
-    var oidcClientID: String?
-    @Option(
-        help: ArgumentHelp(
-            "How to show the client secret (default: basic if there is one).", valueName: "basic|post|none"))
-    var oidcClientAuth: String?
-    @Option(help: ArgumentHelp("What to ask for (default: \"openid profile email\").", valueName: "scopes"))
-    var oidcScopes: String?
-    @Option(help: ArgumentHelp("The provider's name on the login button (default: Keycloak).", valueName: "name"))
-    var oidcProviderName: String?
-    @Option(help: ArgumentHelp("Where to fetch the provider's metadata if not below the issuer.", valueName: "url"))
-    var oidcDiscoveryURL: String?
-    @Option(help: ArgumentHelp("How long before its end a token is refreshed (default: 30s).", valueName: "time"))
-    var refreshMargin: String?
-    @Option(
-        help: ArgumentHelp(
-            "The longest time between two tries while the provider is down (default: 30s).", valueName: "time"))
-    var refreshBackoffMax: String?
+    /// Reads the settings.
+    ///
+    /// - Throws: the first one that is wrong.
+    func load() async throws(SettingsError) -> GatewaySettings {
+        let flags = [server.given, provider.given, upstream.given, redis.given, sessions.given, log.given]
+            .reduce(into: [:]) { all, part in all.merge(part) { $1 } }
+        return try await GatewaySettings.load(flags: flags, environmentFile: envFile, configurationFile: config)
+    }
+}
 
-    @Option(help: ArgumentHelp("The least to log (default: info).", valueName: "level"))
-    var logLevel: String?
-    @Option(help: ArgumentHelp("How log lines look (default: text).", valueName: "text|json"))
-    var logFormat: String?
-    @Option(help: ArgumentHelp("A name of this replica, shown on pages and in responses.", valueName: "name"))
-    var cloakroomReplicaName: String?
+/// Names a group of settings to ``SettingFlags``, each of which must be a type of its own.
+protocol SettingGroup: Sendable {
+    static var group: Setting.Group { get }
+}
+private enum ServerGroup: SettingGroup { static let group = Setting.Group.server }
+private enum ProviderGroup: SettingGroup { static let group = Setting.Group.provider }
+private enum UpstreamGroup: SettingGroup { static let group = Setting.Group.upstream }
+private enum RedisGroup: SettingGroup { static let group = Setting.Group.redis }
+private enum SessionGroup: SettingGroup { static let group = Setting.Group.sessions }
+private enum LogGroup: SettingGroup { static let group = Setting.Group.log }
 
+/// The settings of a group as flags, as they are declared.
+///
+/// All are text here: what is right for each is decided in one place, whichever way a setting came. ArgumentParser finds the
+/// options of a type by reflection, as its properties; this type shows it one for each setting instead.
+private struct SettingFlags<Group: SettingGroup>: ParsableArguments, CustomReflectable {
     /// The settings that were given, under their names in the environment.
-    var flags: [String: String] {
-        let own: [String: String?] = [
-            "HOST": host, "PORT": port, "PUBLIC_URL": publicURL, "UPSTREAM_URL": upstreamURL,
-            "UPSTREAM_MAX_CONCURRENT": upstreamMaxConcurrent,
-            "UPSTREAM_MAX_CONCURRENT_PER_SESSION": upstreamMaxConcurrentPerSession,
-            "OIDC_ISSUER": oidcIssuer, "OIDC_CLIENT_ID": oidcClientID, "OIDC_CLIENT_AUTH": oidcClientAuth,
-            "OIDC_SCOPES": oidcScopes, "OIDC_PROVIDER_NAME": oidcProviderName,
-            "OIDC_DISCOVERY_URL": oidcDiscoveryURL, "REFRESH_MARGIN": refreshMargin,
-            "REFRESH_BACKOFF_MAX": refreshBackoffMax, "LOG_LEVEL": logLevel, "LOG_FORMAT": logFormat,
-            "CLOAKROOM_REPLICA_NAME": cloakroomReplicaName,
-        ]
-        return [own, redis.flags, sessions.flags].reduce(into: [:]) { all, part in
-            all.merge(part.compactMapValues { $0 }) { $1 }
+    private(set) var given: [String: String] = [:]
+
+    init() {}
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        for (setting, flag) in Self.settings {
+            given[setting.name] = try container.decode(Option<String?>.self, forKey: Key(flag)).wrappedValue
         }
+    }
+
+    var customMirror: Mirror {
+        let defaults = GatewaySettings().effectiveSettings.reduce(into: [:]) { $0[$1.name] = $1.value }
+        return Mirror(
+            self,
+            children: Self.settings.map { setting, flag in
+                let standard = (setting.defaultText ?? defaults[setting.name]).map {
+                    $0 == "required" ? " (required)" : " (default: \($0))"
+                }
+                let about = setting.about.prefix(1).uppercased() + setting.about.dropFirst()
+                let option = Option<String?>(
+                    wrappedValue: nil, name: .customLong(flag),
+                    help: ArgumentHelp("\(about)\(standard ?? "").", valueName: setting.placeholder))
+                return (label: flag, value: option)
+            })
+    }
+
+    private static var settings: [(Setting, flag: String)] {
+        Setting.all.filter { $0.group == Group.group }.compactMap { setting in setting.flag.map { (setting, $0) } }
+    }
+
+    private struct Key: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+
+        init(_ name: String) { stringValue = name }
+        init?(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
     }
 }

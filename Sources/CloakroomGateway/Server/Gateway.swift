@@ -21,6 +21,7 @@ public struct Gateway: Service {
     private let logger: Logger
     private let store: (any GatewayStore)?
     private let onServerRunning: @Sendable (_ port: Int) async -> Void
+    private let reloads: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
 
     /// Makes a gateway. Nothing is opened before ``run()``.
     ///
@@ -57,7 +58,12 @@ public struct Gateway: Service {
         self.logger = logger
         self.store = store
         self.onServerRunning = onServerRunning
+        reloads = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
+
+    /// Reads keys and certificates again from their files, as happens by itself when those change. Returns at once; the log
+    /// says what came of it.
+    public func reloadSecrets() { reloads.continuation.yield() }
 
     /// Serves until the task is cancelled or shut down gracefully; requests under way are then answered first.
     ///
@@ -107,7 +113,11 @@ public struct Gateway: Service {
                     httpDecoderConfiguration: .init(maxHeaderFieldSize: 32_768, maxHeaderListSize: 65_536))),
             configuration: .init(address: .hostname(settings.host, port: settings.port)),
             // What comes last stops first: the server, then the refreshes, and the store when nobody needs it any more.
-            services: made.services + [refresher, ProviderWarmUp(relyingParty: relyingParty, logger: logger)],
+            services: made.services + [
+                SecretReload(settings: settings, stores: made.redis, requests: reloads.stream, logger: logger),
+                refresher,
+                ProviderWarmUp(relyingParty: relyingParty, logger: logger),
+            ],
             onServerRunning: { [onServerRunning] channel in
                 await onServerRunning(channel.localAddress?.port ?? 0)
             },

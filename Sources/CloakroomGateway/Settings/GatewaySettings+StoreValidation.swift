@@ -1,36 +1,15 @@
 import CloakroomRedis
 
 extension GatewaySettings {
-    /// Checks the settings of the store, one by one and together.
+    /// Checks the settings of the store together.
     func validateStore() throws(SettingsError) {
         let url = try Self.redisURL(redisURL, setting: "REDIS_URL")
-        try Self.validatePrefix(redisKeyPrefix, setting: "REDIS_KEY_PREFIX")
-        try validateLimits()
         try records.validate()
-        try nearCache.validate()
         // A contradiction that was not read but made.
         if sessionStore == .memory && redisEnabled { throw Self.contradiction(.memory) }
         let secondary = try validateSecondary(primary: url)
         let isInUse = effectiveStore != .memory || redis.isURLGiven
         try redis.validate(urls: (isInUse ? [url] : []) + (secondary.map { [$0] } ?? []))
-    }
-
-    private func validateLimits() throws(SettingsError) {
-        let range = Duration.seconds(1)...Duration.seconds(366 * 86_400)
-        guard range.contains(sessionTimeout) else {
-            throw .wrong(
-                "SESSION_TIMEOUT", value: "\(sessionTimeout)",
-                expected: "a time from 1s to 366d, for example 8h or 1h30m")
-        }
-        if let sessionIdleTimeout, !range.contains(sessionIdleTimeout) {
-            throw .wrong(
-                "SESSION_IDLE_TIMEOUT", value: "\(sessionIdleTimeout)",
-                expected: "off, or a time from 1s to 366d, for example 30m")
-        }
-        if let sessionMaximumPerUser, !(1...1000).contains(sessionMaximumPerUser) {
-            throw .wrong(
-                "SESSION_MAX_PER_USER", value: "\(sessionMaximumPerUser)", expected: Self.maximumPerUserForm)
-        }
     }
 
     /// - Returns: the second Redis, if the store has one.
@@ -56,9 +35,6 @@ extension GatewaySettings {
                 "REDIS_SECONDARY_URL", value: SettingsError.redactedURL(text),
                 expected: "absent, or given with SESSION_STORE=hybrid")
         }
-        if let prefix = redis.secondaryKeyPrefix {
-            try Self.validatePrefix(prefix, setting: "REDIS_SECONDARY_KEY_PREFIX")
-        }
         guard url != primary || (redis.secondaryKeyPrefix ?? redisKeyPrefix) != redisKeyPrefix else {
             throw .wrong(
                 "REDIS_SECONDARY_URL", value: SettingsError.redactedURL(text),
@@ -77,13 +53,6 @@ extension GatewaySettings {
             throw .wrong(
                 setting, value: SettingsError.redactedURL(text), because: error.description,
                 expected: "a URL such as redis://redis:6379/0")
-        }
-    }
-
-    private static func validatePrefix(_ prefix: String, setting: String) throws(SettingsError) {
-        guard prefix.isVisibleASCII(1...128) else {
-            throw .wrong(
-                setting, value: prefix, expected: "1 to 128 visible ASCII characters, for example session:")
         }
     }
 }

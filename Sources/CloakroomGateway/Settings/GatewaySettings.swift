@@ -3,8 +3,9 @@ public import Logging
 
 /// The settings of the gateway.
 ///
-/// Each stands under a name in the environment (in parentheses below), in a `.env` file and, in lower case with dashes, as
-/// a command-line flag. ``load(flags:environment:environmentFile:)`` reads them.
+/// Each is declared once, as a ``Setting``, under its name in the environment (in parentheses below). That is its name in a
+/// `.env` file too, in lower case that in a configuration file, and with dashes that of its flag.
+/// ``load(flags:environment:environmentFile:configurationFile:)`` reads them.
 public struct GatewaySettings: Sendable {
     /// How log lines look.
     public enum LogFormat: String, Sendable, CaseIterable {
@@ -71,6 +72,11 @@ public struct GatewaySettings: Sendable {
     public var logFormat: LogFormat = .text
     /// A name of this replica for pages and the `X-Cloakroom-Replica` field (`CLOAKROOM_REPLICA_NAME`).
     public var replicaName: String?
+
+    /// Where each setting that was given is from, by its name.
+    var origins: [String: Origin] = [:]
+    /// What does not stop the program but should be known, a line each.
+    public internal(set) var warnings: [String] = []
 
     /// The defaults; the provider's three settings must still be filled in.
     public init() {}

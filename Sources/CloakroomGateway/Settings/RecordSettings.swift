@@ -1,5 +1,4 @@
 public import Cloakroom
-import Configuration
 
 /// In which form sessions are stored in Redis. All forms are read, whatever is set here, but for plain ones that are refused.
 public struct RecordSettings: Sendable {
@@ -25,50 +24,9 @@ public struct RecordSettings: Sendable {
     /// The defaults: the plain form, not compressed.
     public init() {}
 
-    private static let thresholdForm = "a size from 0 to 1M, for example 1024"
-
-    init(reading reader: ConfigReader) throws(SettingsError) {
-        self.init()
-        if let text = reader.text("session.keys", isSecret: true) {
-            do throws(SessionKeyringError) {
-                keyring = try SessionKeyring(text)
-            } catch {
-                throw .wrong(
-                    "SESSION_KEYS", value: nil, because: error.description,
-                    expected: "keys as \"cloakroom keys generate\" makes them, separated by commas")
-            }
-        }
-        if let given = try reader.truth("session.seal", "SESSION_SEAL") {
-            guard keyring != nil else {
-                throw .wrong("SESSION_SEAL", value: "\(given)", expected: "absent, or given with SESSION_KEYS")
-            }
-            seals = given
-        }
-        let plain = try reader.value("session.plain", "SESSION_PLAIN", "accept or refuse") { text -> Bool? in
-            switch text.lowercased() {
-            case "accept": true
-            case "refuse": false
-            default: nil
-            }
-        }
-        acceptsPlain = plain ?? acceptsPlain
-        compression =
-            try reader.value("session.compression", "SESSION_COMPRESSION", "off or gzip") {
-                Compression(rawValue: $0.lowercased())
-            } ?? compression
-        compressionThreshold =
-            try reader.value(
-                "session.compression.threshold", "SESSION_COMPRESSION_THRESHOLD", Self.thresholdForm,
-                SettingsSize.parse) ?? compressionThreshold
-    }
-
     func validate() throws(SettingsError) {
         guard acceptsPlain || isSealing else {
             throw .wrong("SESSION_PLAIN", value: "refuse", expected: "refuse only where SESSION_KEYS seal sessions")
-        }
-        guard (0...1 << 20).contains(compressionThreshold) else {
-            throw .wrong(
-                "SESSION_COMPRESSION_THRESHOLD", value: "\(compressionThreshold)", expected: Self.thresholdForm)
         }
     }
 

@@ -25,6 +25,14 @@ public struct SettingsError: Error, Sendable, Equatable, CustomStringConvertible
 
     public var description: String { "\(setting) \(reason)" }
 
+    /// The same error, with the place where the value stands.
+    func found(in place: String) -> SettingsError {
+        SettingsError(setting: setting, reason: "\(reason) (\(Self.singleLine(place)))")
+    }
+
+    /// A text from outside in quotes, bounded and without anything that could break or forge a line.
+    static func quoted(_ text: String) -> String { "\"\(singleLine(text))\"" }
+
     /// A URL with whatever might be a password replaced: all from the first `?` or `#`, what stands before the last `@`, or,
     /// where a `@` may have been forgotten, what stands in the port's place and is no port.
     static func redactedURL(_ text: String) -> String {

@@ -20,6 +20,8 @@ package struct StoreFactory: Sendable {
     struct Made: Sendable {
         let store: any GatewayStore
         let services: [any Service]
+        /// Those whose keys and certificates can be renewed.
+        var redis: [RedisSessionStore] = []
     }
 
     func make() throws -> Made {
@@ -31,7 +33,8 @@ package struct StoreFactory: Sendable {
             logForm()
             let store = redisStore(configuration, events: events)
             return Made(
-                store: store, services: [store, RedisHealthLog(configurations: [configuration], logger: logger)])
+                store: store, services: [store, RedisHealthLog(configurations: [configuration], logger: logger)],
+                redis: [store])
         case .hybrid: return try makeHybrid()
         }
     }
@@ -59,7 +62,7 @@ package struct StoreFactory: Sendable {
         let hybrid = HybridSessionStore(primary: stores[0], secondary: stores[1], policy: policy, logger: logger)
         return Made(
             store: hybrid,
-            services: stores + [hybrid, RedisHealthLog(configurations: [first, second], logger: logger)])
+            services: stores + [hybrid, RedisHealthLog(configurations: [first, second], logger: logger)], redis: stores)
     }
 
     func redisStore(_ configuration: RedisStoreConfiguration, events: SessionEvents? = nil) -> RedisSessionStore {

@@ -33,7 +33,7 @@ extension AuthEndpoints {
     /// any case.
     private func providerLogout(idToken: String?, _ request: SessionRequest) async -> String {
         do {
-            return try await provider.logoutURL(idToken: idToken, state: SessionID().secret) ?? "/"
+            return try await provider.logoutURL(idToken: idToken, state: randomText()) ?? "/"
         } catch {
             request.logger.warning(
                 "Logged out here only: the identity provider's logout address is unknown",

@@ -62,7 +62,7 @@ extension RedisSessionStore: SessionDirectory {
     }
 
     public func sessions(after cursor: SessionPage.Cursor?, limit: Int) async throws -> SessionPage {
-        var walk = try await SessionWalk(cursor, client: calls.reader, keys: keys)
+        var walk = try await SessionWalk(cursor, client: calls.client, keys: keys)
         var names: [RecordName] = []
         // An empty stretch of a large key space must not hold the caller up for long.
         for _ in 0..<16 where names.count < max(1, limit) {
@@ -78,11 +78,11 @@ extension RedisSessionStore: SessionDirectory {
 
     /// How many sessions there are, by a walk over all keys: some seconds for a million.
     public func sessionCount() async throws -> Int {
-        var walk = try await SessionWalk(nil, client: calls.reader, keys: keys)
+        var walk = try await SessionWalk(nil, client: calls.client, keys: keys)
         // A walk may meet a key twice.
         var seen: Set<Int> = []
         while let names = try await walk.next(count: 1000) {
-            let lengths = try await calls.readUnchecked(names.map { .length(keys.session($0)) })
+            let lengths = try await calls.sendUnchecked(names.map { .length(keys.session($0)) })
             // A tombstone has a length of its own.
             for (name, length) in zip(names, lengths) where length != .number(Int64(RecordCodec.tombstone.count)) {
                 seen.insert(name.hashValue)
@@ -98,7 +98,7 @@ extension RedisSessionStore: SessionDirectory {
     /// The names whose sessions are there, in the same order; the others are taken out of the index.
     func liveNames(_ names: [RecordName], in userIndex: String) async throws -> [RecordName] {
         guard !names.isEmpty else { return [] }
-        let replies = try await calls.read(names.map { .exists([keys.session($0)]) })
+        let replies = try await calls.send(names.map { .exists([keys.session($0)]) })
         var live: [RecordName] = []
         var gone: [RecordName] = []
         for (name, reply) in zip(names, replies) {
@@ -122,7 +122,7 @@ extension RedisSessionStore: SessionDirectory {
             } > 0
         }
         return try await tellingEnds(of: .session(handle), because: .revokedByOperator) { tell in
-            var walk = try await SessionWalk(nil, client: calls.reader, keys: keys)
+            var walk = try await SessionWalk(nil, client: calls.client, keys: keys)
             while let names = try await walk.next(count: 1000) {
                 let found = names.filter { $0.handle == handle }
                 guard !found.isEmpty else { continue }
@@ -168,7 +168,7 @@ extension RedisSessionStore: SessionDirectory {
         defer { nearCache?.dropAll() }
         let count = try await tellingEnds(of: .all, because: .revokedByOperator) { tell in
             var count = 0
-            var walk = try await SessionWalk(nil, client: calls.reader, keys: keys)
+            var walk = try await SessionWalk(nil, client: calls.client, keys: keys)
             while let names = try await walk.next(count: 1000) {
                 let ended = try await end(names, in: nil)
                 tell(ended)
@@ -176,7 +176,7 @@ extension RedisSessionStore: SessionDirectory {
             }
             return count
         }
-        var leftovers = try await SessionWalk(nil, client: calls.reader, keys: keys, pattern: keys.indexPattern)
+        var leftovers = try await SessionWalk(nil, client: calls.client, keys: keys, pattern: keys.indexPattern)
         while let found = try await leftovers.nextKeys(count: 1000) {
             guard !found.isEmpty else { continue }
             _ = try await calls.write(found.map { ScriptedCommand(.unlink($0)) })
@@ -218,7 +218,7 @@ extension RedisSessionStore: SessionDirectory {
                 RedisCommand.get(name.isSealed ? keys.summary(name) : key), .remainingMilliseconds(key), .length(key),
             ]
         }
-        let replies = try await calls.readUnchecked(commands)
+        let replies = try await calls.sendUnchecked(commands)
         return try names.indices.map { index in
             try look(
                 at: names[index], record: replies[3 * index], life: replies[3 * index + 1],

@@ -60,7 +60,7 @@ struct SessionIndex: Sendable {
     ///
     /// - Parameter limit: how many at most.
     func names(in index: String, limit: Int) async throws -> [RecordName] {
-        let reply = try await calls.read(
+        let reply = try await calls.send(
             .rangeByScore(index, minimum: Self.milliseconds(Date()), limit: limit))
         guard let elements = reply.elements else {
             throw SessionStoreError(.rejected, reason: "an unexpected reply to ZRANGEBYSCORE")

@@ -7,7 +7,7 @@ import struct Foundation.Date
 /// record: new tokens are stored only over the tokens that were read under the lease.
 extension RedisSessionStore: RefreshLeaseStore {
     public func acquireRefreshLease(for id: SessionID, lifetime: Duration) async throws -> RefreshLeaseAnswer {
-        let token = SessionID().secret
+        let token = randomText()
         let acquire = RedisScript.acquireLease.command(
             [keys.refreshLease(id)], [.text(token), .integer(max(1, lifetime.wholeMilliseconds))])
         guard try await calls.write(acquire) == .number(1) else {
@@ -56,7 +56,7 @@ extension RedisSessionStore: RefreshLeaseStore {
         var pause = Duration.milliseconds(25)
         while true {
             // The lease first: if it is free by then, what its holder has stored is read after it.
-            let isHeld = try await calls.read(.exists([keys.refreshLease(id)])) != .number(0)
+            let isHeld = try await calls.send(.exists([keys.refreshLease(id)])) != .number(0)
             guard let found = try await fetch(id, at: Date()) else { return .ended }
             if found.session.tokens != stale.tokens { return .refreshed(found.session) }
             if !isHeld { return .free }

@@ -5,40 +5,41 @@ import NIOCore
 /// How the parts of the store speak to Redis: scripts by digest, writes that replicas must confirm, errors of the store's
 /// own kind.
 struct RedisCalls: Sendable {
-    /// For reads; its connections track what they read.
-    let reader: RedisClient
-    /// For writes. Another than `reader` when writes wait for replicas, as a connection that waits serves no one else.
-    let writer: RedisClient
+    /// For all but writes that replicas must confirm; its connections track what they read.
+    let client: RedisClient
+    /// For writes that replicas must confirm. Another than `client` where they must, as a connection that waits serves no one
+    /// else.
+    let confirming: RedisClient
     /// How many replicas must confirm a write.
     let waitReplicas: Int
     let waitMilliseconds: Int
 
-    var isCluster: Bool { reader.isCluster }
+    var isCluster: Bool { client.isCluster }
 
-    // MARK: Reading
+    // MARK: Commands
 
-    func read(_ command: RedisCommand) async throws -> RESPValue {
-        try await Self.translatingErrors { try await reader.send(command) }
+    func send(_ command: RedisCommand) async throws -> RESPValue {
+        try await Self.translatingErrors { try await client.send(command) }
     }
 
     /// - Returns: a reply for each command, none of which is an error.
-    func read(_ commands: [RedisCommand]) async throws -> [RESPValue] {
-        try await Self.translatingErrors { try Self.checked(await reader.send(pipeline: commands)) }
+    func send(_ commands: [RedisCommand]) async throws -> [RESPValue] {
+        try await Self.translatingErrors { try Self.checked(await client.send(pipeline: commands)) }
     }
 
     /// - Returns: a reply for each command, errors included.
-    func readUnchecked(_ commands: [RedisCommand]) async throws -> [RESPValue] {
-        try await Self.translatingErrors { try await reader.send(pipeline: commands) }
+    func sendUnchecked(_ commands: [RedisCommand]) async throws -> [RESPValue] {
+        try await Self.translatingErrors { try await client.send(pipeline: commands) }
     }
 
-    // MARK: Writing
+    // MARK: Scripts and writes
 
     /// Sends a write that need not be confirmed by replicas: it matters for moments only, or is repaired when lost.
     func write(_ command: ScriptedCommand) async throws -> RESPValue { try await write([command])[0] }
 
     func write(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
         try await Self.translatingErrors(mayBeInPart: isCluster || commands.count > 1) {
-            try Self.checked(await send(commands, to: reader))
+            try Self.checked(await send(commands, to: client))
         }
     }
 
@@ -61,10 +62,10 @@ struct RedisCalls: Sendable {
     func writeTransaction(_ commands: [RedisCommand], also: [ScriptedCommand]) async throws -> [RESPValue] {
         let group = commands.map { ScriptedCommand($0) } + also
         guard waitReplicas == 0 else { return try await sendAndWait(group) }
-        var replies = try await writer.send(contiguous: group.map(\.command))
+        var replies = try await confirming.send(contiguous: group.map(\.command))
         if Self.missesScript(replies) {
             replies = try await sendAgain {
-                try await writer.send(contiguous: group.map { $0.withSource ?? $0.command })
+                try await confirming.send(contiguous: group.map { $0.withSource ?? $0.command })
             }
         }
         return try Self.checked(replies)
@@ -80,7 +81,7 @@ struct RedisCalls: Sendable {
     }
 
     private func sendDurably(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
-        guard waitReplicas > 0 else { return try await send(commands, to: writer) }
+        guard waitReplicas > 0 else { return try await send(commands, to: confirming) }
         guard isCluster, commands.count > 1 else { return try await sendAndWait(commands) }
         // Each write is confirmed by the replicas of its own node.
         return try await withThrowingTaskGroup(of: (Int, RESPValue).self) { group in
@@ -117,7 +118,8 @@ struct RedisCalls: Sendable {
     }
 
     private func sendContiguously(_ commands: [RedisCommand]) async throws -> [RESPValue] {
-        try await writer.send(contiguous: commands + [.wait(replicas: waitReplicas, milliseconds: waitMilliseconds)])
+        try await confirming.send(
+            contiguous: commands + [.wait(replicas: waitReplicas, milliseconds: waitMilliseconds)])
     }
 
     private func send(_ commands: [ScriptedCommand], to client: RedisClient) async throws -> [RESPValue] {

@@ -85,7 +85,7 @@ struct SessionRecords: Sendable {
             // Nearly all reads are of one name without an idle limit, and need no arrays.
             if names.count == 1, let name = names.first, policy.idleTimeout == nil {
                 let key = keys.session(name)
-                return try bytes(await calls.reader.send(.get(key)), of: id).map {
+                return try bytes(await calls.client.send(.get(key)), of: id).map {
                     Fetched(name: name, key: key, record: $0, timeToLive: nil)
                 }
             }
@@ -93,7 +93,7 @@ struct SessionRecords: Sendable {
             let commands = names.map(keys.session).flatMap { key in
                 asksForLife ? [RedisCommand.get(key), .remainingMilliseconds(key)] : [.get(key)]
             }
-            var replies = try await calls.reader.send(pipeline: commands)[...]
+            var replies = try await calls.client.send(pipeline: commands)[...]
             for name in names {
                 let reply = replies.removeFirst()
                 let life = asksForLife ? replies.removeFirst() : nil

@@ -2,15 +2,14 @@
 ///
 /// It can be kept as long as wanted. If the server leaves the cluster or is a primary no more, its calls fail.
 public struct RedisPrimary: Sendable {
-    enum Server: Sendable {
-        case single(RedisNode)
-        case sentinel(SentinelGroup)
-        case cluster(ClusterClient, RedisEndpoint)
-    }
-
     /// Tells the primaries of one client apart, and stays the same for each: its address.
     public let id: String
-    let server: Server
+    private let sendAll: @Sendable ([RedisCommand]) async throws -> [RESPValue]
+
+    init(id: String, send: @escaping @Sendable ([RedisCommand]) async throws -> [RESPValue]) {
+        self.id = id
+        sendAll = send
+    }
 
     /// Sends one command to this server.
     ///
@@ -28,14 +27,6 @@ public struct RedisPrimary: Sendable {
     /// - Throws: ``RedisClientError``; `CancellationError`.
     public func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
         guard !commands.isEmpty else { return [] }
-        switch server {
-        case .single(let node): return try await node.send(pipeline: commands)
-        case .sentinel(let group): return try await group.send(pipeline: commands)
-        case .cluster(let cluster, let endpoint):
-            guard let node = cluster.primary(at: endpoint) else {
-                throw RedisClientError(.notConnected, reason: "the server is not a primary of the cluster any more")
-            }
-            return try await node.send(pipeline: commands)
-        }
+        return try await sendAll(commands)
     }
 }

@@ -1,16 +1,11 @@
+import Cloakroom
 import Crypto
-
-#if canImport(FoundationEssentials)
-import FoundationEssentials
-#else
-import Foundation
-#endif
 
 /// Makes and compares what must not be guessed.
 enum Secrets {
     /// 256 bits from the system's generator, as base64url (43 characters).
     static func random() -> String {
-        SymmetricKey(size: .bits256).withUnsafeBytes { base64URL($0) }
+        randomText()
     }
 
     /// Compares by digest, whose comparison takes the same time wherever the difference is.
@@ -19,10 +14,7 @@ enum Secrets {
     }
 
     /// Base64url without padding (RFC 4648 §5).
-    static func base64URL(_ bytes: some Sequence<UInt8>) -> String {
-        Data(bytes).base64EncodedString()
-            .replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
-    }
+    static func base64URL(_ bytes: some Sequence<UInt8>) -> String { Base64URL.encode(Array(bytes)) }
 
     /// The base64url SHA-256 of a text, as PKCE's `S256` wants it (RFC 7636 §4.2).
     static func sha256(_ text: String) -> String {

@@ -130,7 +130,7 @@ final class ClusterClient: Sendable {
     /// The nodes that have slots.
     ///
     /// - Throws: ``RedisClientError`` if there is no map, even after a wait.
-    func primaries() async throws -> [Member] {
+    func members() async throws -> [Member] {
         _ = try await member(.owner, slot: nil, deadline: deadline)
         return state.withLock { state in state.owners.filter { state.map.hasSlots($0.endpoint) } }
     }

@@ -4,7 +4,7 @@ import Synchronization
 ///
 /// Its entries are hints: the session itself decides. Whoever holds the lock of a name's entries may take a session
 /// shard's lock, never the other way round.
-final class SessionIndex<Name: Hashable & Sendable>: Sendable {
+final class InMemoryIndex<Name: Hashable & Sendable>: Sendable {
     private final class Shard: Sendable {
         let sessions = Mutex<[Name: Set<SessionID>]>([:])
     }

@@ -1,3 +1,4 @@
+import Cloakroom
 import HTTPTypes
 import Testing
 
@@ -95,7 +96,7 @@ import Testing
 
     @Test("R45: error pages escape by Unicode scalars, so that a combining mark hides no quote")
     func escaping() {
-        let escaped = PlainErrorPages.escaped("<a href=\"x\"\u{301} y='&'\u{338}>")
+        let escaped = HTMLText.escape("<a href=\"x\"\u{301} y='&'\u{338}>")
         #expect(escaped.unicodeScalars.allSatisfy { !"<>\"'".unicodeScalars.contains($0) })
         #expect(escaped == "&lt;a href=&quot;x&quot;\u{301} y=&#39;&amp;&#39;\u{338}&gt;")
     }

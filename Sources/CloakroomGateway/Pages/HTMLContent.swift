@@ -1,4 +1,4 @@
-import CloakroomHTTP
+import Cloakroom
 import Mustache
 
 /// Escapes what templates insert.
@@ -8,5 +8,5 @@ import Mustache
 struct HTMLContent: MustacheContentType {
     static let name = "CLOAKROOM_HTML"
 
-    func escapeText(_ text: String) -> String { PlainErrorPages.escaped(text) }
+    func escapeText(_ text: String) -> String { HTMLText.escape(text) }
 }

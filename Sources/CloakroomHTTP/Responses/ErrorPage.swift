@@ -1,3 +1,4 @@
+import Cloakroom
 public import HTTPTypes
 
 /// What a person is told when something did not work: never what a provider or a store said, but a request ID by which
@@ -57,35 +58,18 @@ public struct PlainErrorPages: ErrorPageRenderer {
     public func html(for page: ErrorPage) -> String {
         var action = ""
         if let next = page.action {
-            let (path, label) = (Self.escaped(next.path), Self.escaped(next.label))
+            let (path, label) = (HTMLText.escape(next.path), HTMLText.escape(next.label))
             action =
                 next.isForm
                 ? "<form method=\"post\" action=\"\(path)\"><button>\(label)</button></form>"
                 : "<p><a href=\"\(path)\">\(label)</a></p>"
         }
-        let title = Self.escaped(page.title)
+        let title = HTMLText.escape(page.title)
         return """
             <!DOCTYPE html>
             <html lang="en"><head><meta charset="utf-8"><title>\(title)</title></head>
-            <body><h1>\(title)</h1><p>\(Self.escaped(page.message))</p>\(action)
-            <p>Request ID: <code>\(Self.escaped(page.requestID))</code></p></body></html>
+            <body><h1>\(title)</h1><p>\(HTMLText.escape(page.message))</p>\(action)
+            <p>Request ID: <code>\(HTMLText.escape(page.requestID))</code></p></body></html>
             """
-    }
-
-    /// Escapes text for HTML, attributes included. By Unicode scalars, not characters: a quote with a combining mark is
-    /// another character but still a quote to a browser.
-    package static func escaped(_ text: String) -> String {
-        var out = ""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "&": out += "&amp;"
-            case "<": out += "&lt;"
-            case ">": out += "&gt;"
-            case "\"": out += "&quot;"
-            case "'": out += "&#39;"
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
-        return out
     }
 }

@@ -9,9 +9,9 @@ extension TokenRefresher {
         if let outcome = try await saveEarlierTokens(id) { return outcome }
         let end = ContinuousClock.now + configuration.patience
         while true {
-            guard let session = try await call({ try await self.store.session(for: id) }) else { return .ended }
+            guard let session = try await storeCall({ try await self.store.session(for: id) }) else { return .ended }
             if let outcome = try await outcomeWithoutRefresh(of: session, id) { return outcome }
-            switch try await call({
+            switch try await storeCall({
                 try await self.store.acquireRefreshLease(for: id, lifetime: self.configuration.leaseLifetime)
             }) {
             case .ended: return .ended
@@ -20,7 +20,7 @@ extension TokenRefresher {
             case .held:
                 let left = end - .now
                 guard left > .zero else { break }
-                switch try await call({
+                switch try await storeCall({
                     try await self.store.waitForRefresh(of: id, after: session, atMost: left)
                 }) {
                 case .refreshed(let refreshed): return outcome(of: refreshed, after: session)
@@ -111,7 +111,7 @@ extension TokenRefresher {
     ///
     /// - Returns: `nil` when it has other tokens, which must be looked at.
     private func end(_ id: SessionID, with tokens: TokenSet, because reason: String) async throws -> Outcome? {
-        switch try await call({ try await self.store.deleteSession(id, ifTokensAre: tokens) }) {
+        switch try await storeCall({ try await self.store.deleteSession(id, ifTokensAre: tokens) }) {
         case .changed(let session): return need(of: session) == .overdue ? nil : .ready(session)
         case .absent: return .ended
         case .ended:

@@ -89,7 +89,7 @@ extension TokenRefresher {
     }
 
     private func complete(_ lease: RefreshLease, _ tokens: TokenSet) async throws -> RefreshResult {
-        let result = try await call { try await self.store.completeRefresh(lease, tokens: tokens) }
+        let result = try await storeCall { try await self.store.completeRefresh(lease, tokens: tokens) }
         if case .refreshed(let session) = result {
             events?.emit(SessionEvent(.refreshed, session: lease.id.handle, user: session.user))
         }

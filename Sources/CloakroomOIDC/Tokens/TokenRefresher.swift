@@ -145,7 +145,7 @@ public final class TokenRefresher: Service {
         _ session: Session, _ id: SessionID, retryAfter time: Duration
     ) async throws -> Outcome {
         guard need(of: session) == .overdue else { return .ready(session) }
-        guard let current = try await call({ try await self.store.session(for: id) }) else { return .ended }
+        guard let current = try await storeCall({ try await self.store.session(for: id) }) else { return .ended }
         return fallback(current, retryAfter: time)
     }
 
@@ -214,17 +214,4 @@ public final class TokenRefresher: Service {
     }
 
     func need(of session: Session) -> RefreshNeed { RefreshNeed(of: session, at: Date(), configuration) }
-
-    /// A call of the store; whatever it throws is typed.
-    func call<Value>(_ body: () async throws -> Value) async throws -> Value {
-        do {
-            return try await body()
-        } catch let error as SessionStoreError {
-            throw error
-        } catch is CancellationError {
-            throw CancellationError()
-        } catch {
-            throw SessionStoreError(.unavailable, reason: "the store failed with \(type(of: error))")
-        }
-    }
 }

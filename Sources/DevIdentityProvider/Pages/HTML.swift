@@ -1,3 +1,5 @@
+import Cloakroom
+
 /// Text that is safe to put into a page.
 struct HTML: Sendable, ExpressibleByStringInterpolation {
     let text: String
@@ -17,22 +19,7 @@ struct HTML: Sendable, ExpressibleByStringInterpolation {
 
         init(literalCapacity: Int, interpolationCount: Int) {}
         mutating func appendLiteral(_ literal: String) { text += literal }
-        mutating func appendInterpolation(_ value: String) { text += HTML.escape(value) }
+        mutating func appendInterpolation(_ value: String) { text += HTMLText.escape(value) }
         mutating func appendInterpolation(_ markup: HTML) { text += markup.text }
-    }
-
-    static func escape(_ value: String) -> String {
-        var out = ""
-        for scalar in value.unicodeScalars {
-            switch scalar {
-            case "&": out += "&amp;"
-            case "<": out += "&lt;"
-            case ">": out += "&gt;"
-            case "\"": out += "&quot;"
-            case "'": out += "&#39;"
-            default: out.unicodeScalars.append(scalar)
-            }
-        }
-        return out
     }
 }

@@ -171,7 +171,7 @@ let package = Package(
             dependencies: [
                 "Cloakroom", "CloakroomGateway", "CloakroomHTTP", "CloakroomOIDC", "DevIdentityProvider",
                 configuration, hummingbird, hummingbirdTesting, httpClient, httpTypes, lifecycle, logging, nioCore,
-                nioHTTP1,
+                nioHTTP1, nioPosix,
             ]),
         .testTarget(
             name: "DevIdentityProviderTests",

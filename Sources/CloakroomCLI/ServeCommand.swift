@@ -80,7 +80,8 @@ struct ServeCommand: AsyncParsableCommand {
 
     /// Tells a failure in one line on standard error.
     private func exit(_ line: String, _ code: ExitCode) -> ExitCode {
-        FileHandle.standardError.write(Data("cloakroom: \(line)\n".utf8))
+        // What reads standard error may be gone.
+        try? FileHandle.standardError.write(contentsOf: Data("cloakroom: \(line)\n".utf8))
         return code
     }
 }

@@ -1,6 +1,8 @@
 import Cloakroom
 import Logging
+import NIOCore
 import NIOHTTP1
+import NIOPosix
 import Testing
 
 @testable import CloakroomGateway
@@ -86,8 +88,34 @@ import Testing
                 #expect(head.status == 200 && head.body.isEmpty)
                 #expect(head.headers["content-length"] == get.headers["content-length"])
             }
+            // A body after an answer to HEAD would be taken for the next response on the connection.
+            for (headers, status) in [([:], 403), (apiHeaders, 401)] as [(HTTPHeaders, Int)] {
+                for _ in 0..<3 {
+                    #expect(try await bench.browser().send(.HEAD, "/api/echo", headers).status == status)
+                    #expect(try await bench.browser().get("/healthz").status == 200)
+                }
+            }
+            let raw = try await Self.rawHead("/api/echo", port: bench.gatewayPort)
+            #expect(raw.hasSuffix("\r\n\r\n") && raw.hasPrefix("HTTP/1.1 403"), "\(raw)")
             #expect(try await browser.get(callback).location == "/x")
             #expect(try await browser.get("/auth/me").status == 200)
+        }
+    }
+
+    /// All that comes in answer to a HEAD, to the end of the connection.
+    private static func rawHead(_ path: String, port: Int) async throws -> String {
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(host: "127.0.0.1", port: port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                }
+            }
+        return try await channel.executeThenClose { inbound, outbound in
+            try await outbound.write(
+                ByteBuffer(string: "HEAD \(path) HTTP/1.1\r\nHost: localhost:8020\r\nConnection: close\r\n\r\n"))
+            var text = ""
+            for try await part in inbound { text += String(buffer: part) }
+            return text
         }
     }
 

@@ -26,7 +26,11 @@ import struct Foundation.Date
             return try await store.putRecordIfAbsent(record, key: key, lifetime: lifetime)
         }
 
-        func takeRecord(key: String) async throws -> [UInt8]? { try await store.takeRecord(key: key) }
+        func takeRecord(key: String) async throws -> [UInt8]? {
+            // As stores do that speak to a server.
+            try Task.checkCancellation()
+            return try await store.takeRecord(key: key)
+        }
     }
 
     private let records = WatchedRecords()
@@ -116,6 +120,19 @@ import struct Foundation.Date
         for (key, _, _) in records.seen.withLock({ $0 }) {
             #expect(try await records.store.takeRecord(key: key) == nil)
         }
+    }
+
+    @Test("R53: a client that hangs up while its login fails leaves no record either")
+    func releaseWhenCancelled() async throws {
+        let transactions = transactions
+        let state = transactions.begin(returnTo: ReturnAddress("/"), binding: binding).state
+        let taken = try #require(try await transactions.take(state: state, binding: binding))
+        let task = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            await transactions.release(taken)
+        }
+        await task.value
+        #expect(try await records.store.takeRecord(key: taken.claim) == nil)
     }
 
     @Test("the longest return address survives, and no state is longer than is looked at")

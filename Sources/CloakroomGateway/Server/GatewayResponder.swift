@@ -61,7 +61,8 @@ struct GatewayResponder: HTTPResponder {
             response = Response(
                 failures.answer(to: error, request.head, requestID: context.id, logger: context.logger))
         }
-        if request.method == .head, route != .upstream { response = response.createHeadResponse() }
+        // Errors of the proxy too: a body here would be read as the next response (RFC 9110 §9.3.2).
+        if request.method == .head { response = response.createHeadResponse() }
         security.add(to: &response.headers)
         if let replicaName { response.headers[.cloakroomReplica] = replicaName }
         AccessLog.write(request.head, route: route, status: response.status, since: start, context)

@@ -56,8 +56,8 @@ struct LoginTransactions: Sendable {
     /// Takes the record of a login back that failed: strangers can make as many of those as they like.
     func release(_ transaction: Transaction) async {
         failed.insert(transaction.claim)
-        // If that fails, it ends by itself.
-        _ = try? await records.takeRecord(key: transaction.claim)
+        // In a task of its own: a client that hangs up must not leave the record. If that fails, it ends by itself.
+        await Task { [records] in _ = try? await records.takeRecord(key: transaction.claim) }.value
     }
 
     private static func pending(_ state: String, _ binding: LoginBinding) -> PendingLogin {

@@ -16,14 +16,18 @@ import NIOPosix
 
 let environment = ProcessInfo.processInfo.environment
 let logger = Logger(label: "nio-login")
-let port = environment["PORT"].flatMap { Int($0) } ?? 8020
-guard let publicURL = PublicURL("http://localhost:\(port)") else { fatalError("PORT is no port") }
+guard let port = Int(environment["PORT"] ?? "8020"), let publicURL = PublicURL("http://localhost:\(port)"),
+    let issuer = environment["OIDC_ISSUER"], let clientID = environment["OIDC_CLIENT_ID"]
+else {
+    FileHandle.standardError.write(Data("nio-login: set OIDC_ISSUER and OIDC_CLIENT_ID, and PORT to a number\n".utf8))
+    exit(78)
+}
 
 let store = InMemorySessionStore(logger: logger)
 let provider = RelyingParty(
     configuration: OIDCConfiguration(
-        issuer: environment["OIDC_ISSUER"] ?? "", clientID: environment["OIDC_CLIENT_ID"] ?? "",
-        clientSecret: environment["OIDC_CLIENT_SECRET"], redirectURI: publicURL.origin + AuthEndpoint.callback.path,
+        issuer: issuer, clientID: clientID, clientSecret: environment["OIDC_CLIENT_SECRET"],
+        redirectURI: publicURL.origin + AuthEndpoint.callback.path,
         postLogoutRedirectURI: publicURL.origin + "/"),
     httpClient: HTTPClient(
         eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: RelyingParty.httpClientConfiguration()),

@@ -467,15 +467,12 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
 extension RedisClientConfiguration {
     /// What a store's configuration means for its client.
     init(_ configuration: RedisStoreConfiguration) {
-        self.init(url: configuration.url.address)
+        self.init(url: configuration.url)
         commandTimeout = configuration.commandTimeout
         sentinelUser = configuration.sentinelUser
         sentinelPassword = configuration.sentinelPassword
         connections = configuration.connectionsPerNode
-        tls.caFile = configuration.tls.caFile
-        tls.certificateFile = configuration.tls.certificateFile
-        tls.privateKeyFile = configuration.tls.privateKeyFile
-        tls.serverName = configuration.tls.serverName
+        tls = configuration.tls
         // What can't be a session need not be held to find that out.
         limits.bulkSize = RecordCodec.maximumSize
     }

@@ -1,30 +1,8 @@
 public import Cloakroom
-import CloakroomRedisClient
 
-/// Where a Redis server is: `redis://[user[:password]@]host[:port][/db]`. Its `description` hides the password.
-public struct RedisURL: Sendable, Equatable, CustomStringConvertible {
-    let address: CloakroomRedisClient.RedisURL
-
-    /// Reads a URL; user and password are percent-decoded.
-    ///
-    /// - Throws: ``RedisURLError``, which shows where the text stops being right, never the password.
-    public init(_ text: String) throws(RedisURLError) {
-        do throws(CloakroomRedisClient.RedisURLError) {
-            self.address = try CloakroomRedisClient.RedisURL(text)
-        } catch {
-            throw RedisURLError(description: error.description)
-        }
-    }
-
-    /// The URL for logs, its password replaced by `***`.
-    public var description: String { address.description }
-}
-
-/// Why a text is no Redis URL. It quotes nothing of the text.
-public struct RedisURLError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// What is wrong, where, and what would be right.
-    public let description: String
-}
+@_exported public import struct CloakroomRedisClient.RedisTLSConfiguration
+@_exported public import struct CloakroomRedisClient.RedisURL
+@_exported public import struct CloakroomRedisClient.RedisURLError
 
 /// How to reach Redis, what to call the keys there, and how sessions are kept.
 public struct RedisStoreConfiguration: Sendable {
@@ -74,21 +52,6 @@ extension RedisStoreConfiguration: CustomStringConvertible, CustomDebugStringCon
     public var description: String { "RedisStoreConfiguration(url: \(url))" }
     public var debugDescription: String { description }
     public var customMirror: Mirror { Mirror(self, children: ["url": url.description]) }
-}
-
-/// How connections to Redis are encrypted (`rediss://`, `rediss+sentinel://`, `rediss+cluster://`).
-public struct RedisTLSConfiguration: Sendable, Equatable {
-    /// A PEM file of the certificate authorities to trust instead of the system's.
-    public var caFile: String?
-    /// A PEM file of our certificate chain, for servers that ask for one.
-    public var certificateFile: String?
-    /// A PEM file of our certificate's private key.
-    public var privateKeyFile: String?
-    /// The name that server certificates must have, where it is not the host that the URL names.
-    public var serverName: String?
-
-    /// The defaults: the system's authorities, no certificate of ours, the URL's host.
-    public init() {}
 }
 
 /// How much the near cache holds, and for how long.

@@ -3,7 +3,7 @@ public struct RedisClientConfiguration: Sendable {
     /// Where the servers are.
     public var url: RedisURL
     /// How TLS is done, if the URL asks for it.
-    public var tls = RedisTLSOptions()
+    public var tls = RedisTLSConfiguration()
     /// The user that the sentinels know us by, which need not be that of the servers; `nil` for their default user.
     public var sentinelUser: String?
     /// The password for the sentinels; `nil` for none.

@@ -11,10 +11,10 @@
 /// servers, not of sentinels. Ports are 6379, those of sentinels 26379. The `description` hides the password.
 public struct RedisURL: Sendable, Equatable {
     /// The user of an ACL; `nil` for the default user.
-    public let user: String?
+    package let user: String?
     let password: String?
     /// How the servers work together.
-    public enum Topology: Sendable, Equatable {
+    package enum Topology: Sendable, Equatable {
         /// One server.
         case standalone
         /// Servers of which sentinels say which is the primary; `primaryName` is what they call the group.
@@ -24,13 +24,13 @@ public struct RedisURL: Sendable, Equatable {
     }
 
     /// How the servers work together.
-    public let topology: Topology
+    package let topology: Topology
     /// Whether connections are encrypted.
-    public let isTLS: Bool
+    package let isTLS: Bool
     /// The server; the sentinels; or the nodes of a cluster to ask first. One at least.
-    public let servers: [RedisEndpoint]
+    package let servers: [RedisEndpoint]
     /// The number of the database.
-    public let database: Int
+    package let database: Int
 
     /// Reads a URL.
     ///

@@ -1,12 +1,22 @@
 /// Why the gateway can't run.
-public enum GatewayError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The address to listen on can't be had.
-    case cannotListen(host: String, port: Int, reason: String)
+public struct GatewayError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The kinds of failure; more may come.
+    public struct Code: Sendable, Hashable {
+        private enum Kind { case cannotListen }
+        private let kind: Kind
 
-    public var description: String {
-        switch self {
-        case .cannotListen(let host, let port, let reason):
-            "cannot listen on \(host):\(port): \(reason); choose another HOST or PORT"
-        }
+        /// The address to listen on can't be had.
+        public static let cannotListen = Code(kind: .cannotListen)
+    }
+
+    /// The kind of failure.
+    public let code: Code
+    /// For people: what happened, and the remedy.
+    public let description: String
+
+    static func cannotListen(host: String, port: Int, reason: String) -> Self {
+        GatewayError(
+            code: .cannotListen,
+            description: "cannot listen on \(host):\(port): \(reason); choose another HOST or PORT")
     }
 }

@@ -148,27 +148,3 @@ struct RedisCalls: Sendable {
         }
     }
 }
-
-extension RESPValue {
-    /// The number, if it is one.
-    var integer: Int? {
-        if case .number(let number) = self { Int(number) } else { nil }
-    }
-
-    /// The bytes of a string as text.
-    var text: String? {
-        switch self {
-        case .bulk(let buffer): String(buffer: buffer)
-        case .simpleString(let text): text
-        default: nil
-        }
-    }
-
-    /// The elements of an array or a set.
-    var elements: [RESPValue]? {
-        switch self {
-        case .array(let elements), .set(let elements): elements
-        default: nil
-        }
-    }
-}

@@ -7,7 +7,7 @@ final class ConnectionResources: Sendable {
     let tracking: TrackingMonitor?
     /// `nil` without TLS; a failure of the files is the failure of each attempt to connect.
     private let tls: Mutex<Result<TLSSettings, RedisClientError>?>
-    private let tlsOptions: RedisTLSOptions
+    private let tlsOptions: RedisTLSConfiguration
 
     init(configuration: RedisClientConfiguration, logger: Logger) {
         tracking = configuration.invalidationObserver.map { observer in

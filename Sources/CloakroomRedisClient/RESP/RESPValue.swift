@@ -65,7 +65,7 @@ public struct RESPLimits: Sendable, Equatable {
 }
 
 /// A server that does not speak RESP, or not within ``RESPLimits``.
-public enum RESPError: Error, Sendable, Equatable, CustomStringConvertible {
+enum RESPError: Error, Sendable, Equatable, CustomStringConvertible {
     case unknownType(UInt8)
     case malformedNumber
     case malformedLineEnd
@@ -78,7 +78,7 @@ public enum RESPError: Error, Sendable, Equatable, CustomStringConvertible {
     case nestedTooDeep
     case replyTooLarge
 
-    public var description: String {
+    var description: String {
         switch self {
         case .unknownType(let byte): "unknown type byte \(byte)"
         case .malformedNumber: "malformed number"

@@ -4,7 +4,7 @@
 /// command, and so a secret.
 public struct RedisServerError: Error, Sendable, Equatable {
     /// What an error means to us.
-    public enum Kind: Sendable, Equatable {
+    package enum Kind: Sendable, Equatable {
         case authenticationRequired, wrongCredentials, notPermitted
         case loading, readOnly, outOfMemory, misconfigured, notEnoughReplicas, primaryDown
         case scriptUnknown, scriptBusy, wrongType
@@ -22,7 +22,7 @@ public struct RedisServerError: Error, Sendable, Equatable {
     /// the largest kind of reply.
     private let text: String
     /// What it means.
-    public let kind: Kind
+    package let kind: Kind
 
     /// The first word of the answer, such as `NOAUTH`; 32 characters at most.
     public var code: String { String(text.prefix { $0 != " " }) }

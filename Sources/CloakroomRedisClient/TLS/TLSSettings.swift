@@ -1,7 +1,7 @@
 import NIOCore
 import NIOSSL
 
-/// What TLS connections of one client share: the files of ``RedisTLSOptions``, read and checked.
+/// What TLS connections of one client share: the files of ``RedisTLSConfiguration``, read and checked.
 struct TLSSettings: Sendable {
     private let context: NIOSSLContext
     private let serverName: String?
@@ -9,7 +9,7 @@ struct TLSSettings: Sendable {
     /// Reads the files.
     ///
     /// - Throws: an error that names the file and says what is wrong with it.
-    init(_ options: RedisTLSOptions) throws(RedisClientError) {
+    init(_ options: RedisTLSConfiguration) throws(RedisClientError) {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = .tlsv12
         configuration.certificateVerification = .fullVerification

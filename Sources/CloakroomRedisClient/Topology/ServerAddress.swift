@@ -1,5 +1,3 @@
-import NIOCore
-
 /// Addresses of servers as other servers tell them: to be checked before anything is connected to.
 enum ServerAddress {
     /// Whether a text can be a host's name or address: printable ASCII of a bounded length. `?` is what a node says that does
@@ -21,41 +19,5 @@ enum ServerAddress {
         case .tcp(let host, _): .tcp(host: host, port: port)
         case .unix: .tcp(host: "127.0.0.1", port: port)
         }
-    }
-}
-
-extension RESPValue {
-    /// The text of a string, simple or not, that is at most 512 bytes long.
-    var shortText: String? {
-        switch self {
-        case .simpleString(let text): text.utf8.count <= 512 ? text : nil
-        case .bulk(let bytes):
-            bytes.readableBytes <= 512 ? String(validating: bytes.readableBytesView, as: UTF8.self) : nil
-        default: nil
-        }
-    }
-
-    /// A number, also one that is written as a string, as sentinels do.
-    var integer: Int? {
-        if case .number(let number) = self { return Int(exactly: number) }
-        return shortText.flatMap { Int($0) }
-    }
-
-    /// The elements of an array or a set.
-    var elements: [RESPValue]? {
-        switch self {
-        case .array(let elements), .set(let elements): elements
-        default: nil
-        }
-    }
-
-    /// What a map holds under this name; also of a map in the form of RESP2, an array of names and values in turn.
-    func field(_ name: String) -> RESPValue? {
-        let pairs: [RESPValue]
-        switch self {
-        case .map(let elements), .array(let elements): pairs = elements
-        default: return nil
-        }
-        return stride(from: 0, to: pairs.count - 1, by: 2).first { pairs[$0].shortText == name }.map { pairs[$0 + 1] }
     }
 }

@@ -67,7 +67,7 @@ struct ClusterAttempt {
     /// - Parameter hasMoved: whether the slot has another node by now.
     /// - Returns: `nil` if the error is the answer.
     mutating func step(after error: RedisClientError, hasMoved: Bool) -> Step? {
-        switch error.code {
+        switch error.code.kind {
         case .shutDown:
             // The node has left the cluster, and has not carried the command out, or it may be repeated.
             guard countRedirection() else { return nil }

@@ -185,7 +185,7 @@ final class ClusterClient: Sendable {
     }
 
     private static func failure(_ error: RedisClientError) -> RedisClientError {
-        switch error.code {
+        switch error.code.kind {
         case .handshakeRefused: error
         default:
             RedisClientError(

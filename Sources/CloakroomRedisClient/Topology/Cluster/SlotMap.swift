@@ -126,7 +126,7 @@ extension SlotMap {
     }
 
     private static func endpoint(ofShardNode node: RESPValue, asked: RedisEndpoint, isTLS: Bool) -> RedisEndpoint? {
-        guard let port = node.field(isTLS ? "tls-port" : "port")?.integer, (1...65_535).contains(port) else {
+        guard let port = node.field(isTLS ? "tls-port" : "port")?.integerOrDigits, (1...65_535).contains(port) else {
             return nil
         }
         switch node.field("endpoint") {
@@ -151,7 +151,7 @@ extension SlotMap {
             let range = try Self.range(from: parts[0], through: parts[1])
             for (index, part) in parts.dropFirst(2).enumerated() {
                 guard let node = part.elements, node.count >= 2 else { throw .malformed }
-                guard let port = node[1].integer, (1...65_535).contains(port),
+                guard let port = node[1].integerOrDigits, (1...65_535).contains(port),
                     let endpoint = Self.endpoint(host: node[0], port: port, asked: asked)
                 else { continue }
                 if index == 0 { claim(range, for: endpoint) } else { addOther(endpoint) }
@@ -170,7 +170,8 @@ extension SlotMap {
     // MARK: Both
 
     private static func range(from first: RESPValue, through last: RESPValue) throws(Failure) -> ClosedRange<Int> {
-        guard let first = first.integer, let last = last.integer, first >= 0, first <= last, last < HashSlot.count
+        guard let first = first.integerOrDigits, let last = last.integerOrDigits, first >= 0, first <= last,
+            last < HashSlot.count
         else {
             throw .malformed
         }

@@ -16,19 +16,19 @@ enum SentinelReply {
         case .error(let error): return .refused(error)
         default:
             guard let parts = reply.elements, parts.count == 2,
-                let endpoint = ServerAddress.endpoint(host: parts[0].shortText, port: parts[1].integer)
+                let endpoint = ServerAddress.endpoint(host: parts[0].shortText, port: parts[1].integerOrDigits)
             else { return .malformed }
             return .at(endpoint)
         }
     }
 
     /// Reads from the answer to `SENTINEL MASTER` which failover the sentinel knows as the last; 0 if it does not say.
-    static func epoch(_ reply: RESPValue) -> Int { max(0, reply.field("config-epoch")?.integer ?? 0) }
+    static func epoch(_ reply: RESPValue) -> Int { max(0, reply.field("config-epoch")?.integerOrDigits ?? 0) }
 
     /// Reads the answer to `SENTINEL SENTINELS`; what can't be understood is left out.
     static func others(_ reply: RESPValue) -> [RedisEndpoint] {
         (reply.elements ?? []).compactMap { sentinel in
-            ServerAddress.endpoint(host: sentinel.field("ip")?.shortText, port: sentinel.field("port")?.integer)
+            ServerAddress.endpoint(host: sentinel.field("ip")?.shortText, port: sentinel.field("port")?.integerOrDigits)
         }
     }
 

@@ -2,7 +2,7 @@
 ///
 /// TLS is 1.2 or newer, and the server's certificate and name are always verified: the name that the URL has, or that a
 /// sentinel or a cluster gave, must be in the certificate; for an IP address, the address.
-public struct RedisTLSOptions: Sendable, Equatable {
+public struct RedisTLSConfiguration: Sendable, Equatable {
     /// A PEM file of the certificate authorities to trust instead of the system's.
     public var caFile: String?
     /// A PEM file of our certificate chain, our own certificate first, for servers that ask for one.
@@ -18,5 +18,5 @@ public struct RedisTLSOptions: Sendable, Equatable {
     /// Reads the files and checks all that can be known without a server.
     ///
     /// - Throws: ``RedisClientError`` that names the file and says what is wrong with it.
-    public func validate() throws(RedisClientError) { _ = try TLSSettings(self) }
+    package func validate() throws(RedisClientError) { _ = try TLSSettings(self) }
 }

@@ -1,5 +1,6 @@
 import CloakroomRedisClient
 import Foundation
+import TestSupport
 
 /// Certificates of a test's own: two authorities that know nothing of each other, and what the first has signed.
 final class TestCertificates: Sendable {
@@ -93,8 +94,8 @@ final class TestCertificates: Sendable {
     }
 
     /// What the client needs to trust servers whose certificates the first authority has signed.
-    func options(certificate: String? = nil, serverName: String? = nil) -> RedisTLSOptions {
-        var options = RedisTLSOptions()
+    func options(certificate: String? = nil, serverName: String? = nil) -> RedisTLSConfiguration {
+        var options = RedisTLSConfiguration()
         options.caFile = path("ca.crt")
         options.certificateFile = certificate.map { path("\($0).crt") }
         options.privateKeyFile = certificate.map { path("\($0).key") }

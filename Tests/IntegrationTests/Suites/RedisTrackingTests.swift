@@ -92,7 +92,7 @@ extension Integration {
     /// R20: no copy outlives what it is a copy of, or the proof that it would have been told.
     @Suite struct RedisTrackingTests {
         private func withClient<Result: Sendable>(
-            _ url: String, _ observer: CopyKeeper?, tls: RedisTLSOptions = RedisTLSOptions(),
+            _ url: String, _ observer: CopyKeeper?, tls: RedisTLSConfiguration = RedisTLSConfiguration(),
             timeout: Duration = .seconds(10), log: RecordingLog = RecordingLog(),
             _ body: @Sendable (RedisClient) async throws -> Result
         ) async throws -> Result {
@@ -140,7 +140,7 @@ extension Integration {
             "10,000 writes by another client, reads over two connections: no copy is older than a write acknowledged before a read"
         )
         func coherence() async throws {
-            try await RedisServer.run { server in try await race(server.url, RedisTLSOptions(), writes: 10_000) }
+            try await RedisServer.run { server in try await race(server.url, RedisTLSConfiguration(), writes: 10_000) }
         }
 
         @Test("the same over TLS")
@@ -152,7 +152,7 @@ extension Integration {
             }
         }
 
-        private func race(_ url: String, _ tls: RedisTLSOptions, writes: Int) async throws {
+        private func race(_ url: String, _ tls: RedisTLSConfiguration, writes: Int) async throws {
             let keeper = CopyKeeper()
             let progress = WriterProgress()
             let (hits, reads) = (Counter(), Counter())

@@ -9,7 +9,7 @@ extension Integration {
     @Suite struct RedisTransportTests {
         /// Runs a client on a URL and ends it afterwards.
         private func withClient<Result: Sendable>(
-            _ url: String, _ tls: RedisTLSOptions = RedisTLSOptions(), timeout: Duration = .seconds(10),
+            _ url: String, _ tls: RedisTLSConfiguration = RedisTLSConfiguration(), timeout: Duration = .seconds(10),
             connectTimeout: Duration = .seconds(5), log: RecordingLog = RecordingLog(),
             _ body: @Sendable (RedisClient) async throws -> Result
         ) async throws -> Result {
@@ -28,14 +28,15 @@ extension Integration {
             return result
         }
 
-        private func ping(_ url: String, _ tls: RedisTLSOptions = RedisTLSOptions()) async throws {
+        private func ping(_ url: String, _ tls: RedisTLSConfiguration = RedisTLSConfiguration()) async throws {
             let reply = try await withClient(url, tls) { try await $0.send(.ping) }
             #expect(reply == .simpleString("PONG"))
         }
 
         /// Expects that no connection comes about, for this reason.
         private func refusal(
-            _ url: String, _ tls: RedisTLSOptions = RedisTLSOptions(), connectTimeout: Duration = .seconds(5),
+            _ url: String, _ tls: RedisTLSConfiguration = RedisTLSConfiguration(),
+            connectTimeout: Duration = .seconds(5),
             naming words: String, at location: SourceLocation = #_sourceLocation
         ) async throws -> RedisClientError? {
             let log = RecordingLog()
@@ -181,8 +182,8 @@ extension Integration {
                 let damaged = try certificates.write(
                     "-----BEGIN CERTIFICATE-----\ns3cret\n-----END CERTIFICATE-----\n", to: "damaged.pem")
                 let good = certificates.options(certificate: "client")
-                var cases: [(RedisTLSOptions, String, String)] = []
-                func add(_ file: String, _ problem: String, _ change: (inout RedisTLSOptions) -> Void) {
+                var cases: [(RedisTLSConfiguration, String, String)] = []
+                func add(_ file: String, _ problem: String, _ change: (inout RedisTLSConfiguration) -> Void) {
                     var options = good
                     change(&options)
                     cases.append((options, file, problem))

@@ -124,8 +124,8 @@ let package = Package(
             name: "CloakroomDemo",
             dependencies: [
                 "Cloakroom", "CloakroomGateway", "CloakroomHTTP", "DevIdentityProvider", argumentParser, hummingbird,
-                httpClient,
-                httpTypes, jwtKit, lifecycle, logging, nioCore, nioHTTP1, nioPosix, subprocess, systemPackage,
+                httpClient, httpTypes, jwtKit, lifecycle, logging, nioCore, nioHTTP1, nioPosix, subprocess,
+                systemPackage,
                 unixSignals,
             ]),
         .executableTarget(
@@ -147,15 +147,15 @@ let package = Package(
             ]),
         .testTarget(
             name: "CloakroomRedisClientTests",
-            dependencies: ["CloakroomRedisClient", logging, nioCore, nioEmbedded, nioPosix]),
+            dependencies: ["CloakroomRedisClient", "TestSupport", logging, nioCore, nioEmbedded, nioPosix]),
         .testTarget(
             name: "CloakroomRedisTests",
             dependencies: ["Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "TestSupport", logging, nioCore]),
         .testTarget(
             name: "CloakroomOIDCTests",
             dependencies: [
-                "Cloakroom", "CloakroomOIDC", crypto, cryptoExtras, httpClient, hummingbird, httpTypes, jwtKit,
-                lifecycle, logging, nioCore,
+                "Cloakroom", "CloakroomOIDC", "TestSupport", crypto, cryptoExtras, httpClient, hummingbird, httpTypes,
+                jwtKit, lifecycle, logging, nioCore,
             ]),
         .testTarget(
             name: "CloakroomHTTPTests",
@@ -183,16 +183,15 @@ let package = Package(
         .testTarget(
             name: "CloakroomDemoTests",
             dependencies: [
-                "CloakroomDemo", "DevIdentityProvider", crypto, hummingbird, httpClient, httpTypes, lifecycle, logging,
-                nioCore, nioHTTP1, nioPosix, subprocess, systemPackage,
+                "CloakroomDemo", "DevIdentityProvider", "TestSupport", crypto, hummingbird, httpClient, httpTypes,
+                lifecycle, logging, nioCore, nioHTTP1, nioPosix, subprocess, systemPackage,
             ]),
         // Real servers, started and stopped by the tests.
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
                 "Cloakroom", "CloakroomOIDC", "CloakroomRedis", "CloakroomRedisClient", "CloakroomTesting",
-                "TestSupport",
-                crypto, logging, nioCore, nioPosix, subprocess,
+                "TestSupport", crypto, logging, nioCore, nioPosix, subprocess,
             ]),
     ],
     swiftLanguageModes: [.v6]

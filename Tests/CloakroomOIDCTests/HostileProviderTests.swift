@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Cloakroom
 import Logging
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import CloakroomOIDC
@@ -185,7 +186,7 @@ struct HostileProviderTests {
 
     @Test("R46: neither errors nor logs hold secrets")
     func secretsStayInside() async throws {
-        let log = LogCapture()
+        let log = RecordingLog()
         let canary = "canary-7f3a"
         let replies: [ScriptedProvider.Reply?] = [
             .json(400, ["error": "invalid_grant", "error_description": .string(canary)]),

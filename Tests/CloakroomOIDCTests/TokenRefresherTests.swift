@@ -2,6 +2,7 @@ import Cloakroom
 import Foundation
 import ServiceLifecycle
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import CloakroomOIDC
@@ -73,7 +74,7 @@ struct TokenRefresherTests {
         let outcome = try await fresh(refresher, id)
         // The old one: nobody has waited for the provider.
         #expect(try outcome == .ready(#require(before)))
-        #expect(try await eventually { try await stored(id)?.tokens.accessToken == "new-access" })
+        try await eventually("the new token") { try await stored(id)?.tokens.accessToken == "new-access" }
         #expect(provider.calls == 1)
     }
 
@@ -99,10 +100,9 @@ struct TokenRefresherTests {
         _ = try await fresh(refresher, id)
         #expect(kinds.all == [.refreshFailed(reason: "provider_unavailable")])
         provider.fail(nil)
-        #expect(
-            try await eventually {
-                if case .ready = try await fresh(refresher, id) { true } else { false }
-            })
+        try await eventually("the new token") {
+            if case .ready = try await fresh(refresher, id) { true } else { false }
+        }
         #expect(kinds.all.last == .refreshed)
         #expect(kinds.all.filter { $0 == .refreshed }.count == 1)
     }
@@ -121,14 +121,13 @@ struct TokenRefresherTests {
         }
         #expect(provider.calls == 1)
         provider.fail(nil)
-        #expect(
-            try await eventually(within: .seconds(2)) {
-                if case .ready(let session) = try await fresh(refresher, id) {
-                    session.tokens.accessToken == "new-access"
-                } else {
-                    false
-                }
-            })
+        try await eventually("the new token", within: .seconds(2)) {
+            if case .ready(let session) = try await fresh(refresher, id) {
+                session.tokens.accessToken == "new-access"
+            } else {
+                false
+            }
+        }
         #expect(provider.calls == 2)
     }
 
@@ -144,7 +143,7 @@ struct TokenRefresherTests {
             }
             await Task.yield()
         }
-        #expect(try await eventually { provider.calls == 1 })
+        try await eventually("the call") { provider.calls == 1 }
         #expect(provider.calls == 1)
     }
 
@@ -277,14 +276,13 @@ struct TokenRefresherTests {
         }
         store.fail([])
         // The provider kills a session whose refresh token is used twice: that it is ready is the proof.
-        #expect(
-            try await eventually {
-                if case .ready(let session) = try await fresh(refresher, id) {
-                    session.tokens.accessToken == "new-access"
-                } else {
-                    false
-                }
-            })
+        try await eventually("the new token") {
+            if case .ready(let session) = try await fresh(refresher, id) {
+                session.tokens.accessToken == "new-access"
+            } else {
+                false
+            }
+        }
         #expect(provider.calls == 1)
     }
 
@@ -311,7 +309,7 @@ struct TokenRefresherTests {
         // Asked again, it does not use the spent refresh token.
         await #expect(throws: SessionStoreError.self) { _ = try await refresher.freshSession(session, for: id) }
         store.fail([])
-        #expect(try await eventually { try await stored(id)?.tokens.accessToken == "new-access" })
+        try await eventually("the new token") { try await stored(id)?.tokens.accessToken == "new-access" }
         #expect(provider.calls == 1)
     }
 
@@ -325,7 +323,7 @@ struct TokenRefresherTests {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await services.run() }
             let caller = Task { try await refresher.freshSession(session, for: id) }
-            #expect(try await eventually { provider.calls == 1 })
+            try await eventually("the call") { provider.calls == 1 }
             // The client hangs up.
             caller.cancel()
             await services.triggerGracefulShutdown()
@@ -342,15 +340,14 @@ struct TokenRefresherTests {
         let refresher = refresher { $0.leaseLifetime = .milliseconds(50) }
         let session = try #require(try await stored(id))
         async let outcome = refresher.freshSession(session, for: id)
-        #expect(try await eventually { provider.calls == 1 })
-        let isLost = try await eventually {
+        try await eventually("the call") { provider.calls == 1 }
+        try await eventually("the end of the lease") {
             if case .granted = try await store.inner.acquireRefreshLease(for: id, lifetime: .seconds(5)) {
                 true
             } else {
                 false
             }
         }
-        #expect(isLost)
         try await store.refreshSession(id, tokens: TokenSet(accessToken: "theirs", refreshToken: "r-9", expiresIn: 300))
         guard case .ready(let got) = try await outcome else {
             Issue.record("not ready")

@@ -3,6 +3,7 @@ import Crypto
 import CryptoExtras
 import Foundation
 import JWTKit
+import TestSupport
 import Testing
 
 @testable import CloakroomOIDC
@@ -129,7 +130,7 @@ struct TokenUnitTests {
     func plainWarning() async throws {
         try await TestBench.run { bench in
             for (issuer, warnings) in [("http://idp.example.com", 1), (bench.provider.issuer, 0)] {
-                let log = LogCapture()
+                let log = RecordingLog()
                 var timing = CacheTiming()
                 timing.lifetime = .zero
                 bench.provider.change { $0.metadata["issuer"] = .string(issuer) }

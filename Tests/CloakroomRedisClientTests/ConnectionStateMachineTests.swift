@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import CloakroomRedisClient
@@ -82,7 +83,7 @@ import Testing
     @Test("steps double up to the limit, each with jitter of half a step")
     func steps() {
         var backoff = Backoff(first: .milliseconds(20), limit: .milliseconds(200))
-        var generator = SystemRandomNumberGenerator()
+        var generator = SeededGenerator()
         for step in [20, 40, 80, 160, 200, 200] {
             let delay = backoff.delay(using: &generator)
             #expect(delay >= .milliseconds(step) / 2 && delay <= .milliseconds(step))

@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import CloakroomRedisClient
@@ -83,7 +84,7 @@ private let refusal = RedisServerError(
 
     @Test("a connection whose server reports nothing ends all trust, until it is gone; the log says so once")
     func blind() {
-        let log = LineLog()
+        let log = RecordingLog()
         let monitor = TrackingMonitor(observer: recorder, trust: .seconds(1), logger: log.logger)
         let seeing = monitor.join(refusal: nil, provenAt: milliseconds(0))
         monitor.proved(seeing, at: milliseconds(10))
@@ -100,26 +101,6 @@ private let refusal = RedisServerError(
         monitor.proved(seeing, at: milliseconds(400))
         #expect(recorder.events.last == .confirmed(milliseconds(1400)))
         #expect(log.lines.count == 1 && log.lines[0].contains("NOPERM") && !log.lines[0].contains("User app"))
-    }
-}
-
-/// Keeps the lines of a log.
-private final class LineLog: Sendable {
-    private let kept = Mutex<[String]>([])
-    var lines: [String] { kept.withLock { $0 } }
-    var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
-
-    private struct Handler: LogHandler {
-        let log: LineLog
-        var metadata: Logger.Metadata = [:]
-        var logLevel: Logger.Level = .trace
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { metadata[key] }
-            set { metadata[key] = newValue }
-        }
-        func log(event: LogEvent) {
-            log.kept.withLock { $0.append("\(event.level): \(event.message) \(event.metadata ?? [:])") }
-        }
     }
 }
 

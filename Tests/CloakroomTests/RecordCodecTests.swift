@@ -1,5 +1,6 @@
 import Cloakroom
 import Foundation
+import TestSupport
 import Testing
 
 /// Every stored form, read and written; altered, moved and foreign records refused.
@@ -70,10 +71,11 @@ import Testing
         let session = Session(
             tokens: TokenSet(accessToken: ""), userInfo: UserInfo(claims: [:]), createdAt: expected.createdAt,
             expiresAt: expected.expiresAt)
+        var generator = SeededGenerator()
         for length in 0..<64 {
             var session = session
             session.tokens.accessToken = String(
-                (0..<length).map { _ in Character(Unicode.Scalar(UInt8.random(in: 97...122))) })
+                (0..<length).map { _ in Character(Unicode.Scalar(UInt8.random(in: 97...122, using: &generator))) })
             let record = try codec.encode(session, id: id, key: Fixtures.plainPlace)
             #expect(record.count <= PlainRecord.encode(session).count)
             #expect(try decode(record, with: codec, key: Fixtures.plainPlace) == .session(session))
@@ -223,10 +225,13 @@ import Testing
     @Test("no bytes at all make it fail otherwise than with an error")
     func noise() {
         let codec = RecordCodec(keyring: keyring)
+        var generator = SeededGenerator()
         for _ in 0..<5000 {
-            var noise = (0..<Int.random(in: 0...80)).map { _ in UInt8.random(in: 0...255) }
-            if Bool.random(), noise.count > 1 {
-                noise.replaceSubrange(0..<2, with: Bool.random() ? [0x1F, 0x8B] : [0xC1, 0x01])
+            var noise = (0..<Int.random(in: 0...80, using: &generator)).map { _ in
+                UInt8.random(in: 0...255, using: &generator)
+            }
+            if Bool.random(using: &generator), noise.count > 1 {
+                noise.replaceSubrange(0..<2, with: Bool.random(using: &generator) ? [0x1F, 0x8B] : [0xC1, 0x01])
             }
             #expect(throws: SessionRecordError.self) { try decode(noise, with: codec, key: Fixtures.plainPlace) }
             #expect(throws: SessionRecordError.self) { try decodeSummary(noise, with: codec) }

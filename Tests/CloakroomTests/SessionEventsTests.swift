@@ -2,6 +2,7 @@ import Cloakroom
 import Foundation
 import Logging
 import Synchronization
+import TestSupport
 import Testing
 
 /// Keeps what it hears.
@@ -161,18 +162,17 @@ final class RecordingListener: SessionEventListener {
 
     @Test("logs and metrics show the handle and the reason, and no user")
     func log() {
-        let lines = Shared<[String]>([])
-        let logger = Logger(label: "audit") { _ in CollectingHandler(lines: lines) }
-        let listener = SessionEventLog(logger: logger)
+        let log = RecordingLog()
+        let listener = SessionEventLog(logger: log.logger)
         let handle = SessionID().handle
         let user = UserIdentity(issuer: "https://id.example", subject: "jane-248289761001")
         for kind: SessionEvent.Kind in [
             .began, .refreshed, .refreshFailed(reason: "provider_unavailable"), .ended(.limit),
             .denied(reason: "cross_site_request"), .missed(count: 3),
         ] { listener.receive(SessionEvent(kind, session: handle, user: user)) }
-        #expect(lines.value.count == 6)
-        #expect(lines.value.allSatisfy { $0.contains(handle.description) && !$0.contains("jane") })
-        #expect(lines.value[3].contains("reason=limit") && lines.value[3].contains("A session ended"))
+        #expect(log.lines.count == 6)
+        #expect(log.lines.allSatisfy { $0.contains(handle.description) && !$0.contains("jane") })
+        #expect(log.lines[3].contains("reason=limit") && log.lines[3].contains("A session ended"))
     }
 }
 
@@ -190,19 +190,5 @@ final class Shared<Value: Sendable>: Sendable {
             body(&copy)
             value = copy
         }
-    }
-}
-
-private struct CollectingHandler: LogHandler {
-    let lines: Shared<[String]>
-    var logLevel = Logger.Level.trace
-    var metadata: Logger.Metadata = [:]
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-    func log(event: LogEvent) {
-        let fields = (event.metadata ?? [:]).map { "\($0)=\($1)" }.sorted().joined(separator: " ")
-        lines.change { $0.append("\(event.level) \(event.message) \(fields)") }
     }
 }

@@ -9,6 +9,8 @@ package final class RecordingLog: Sendable {
 
     package var lines: [String] { kept.withLock { $0 } }
 
+    package var text: String { lines.joined(separator: "\n") }
+
     package var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
 
     private struct Handler: LogHandler {

@@ -48,13 +48,3 @@ final class RotatingProvider: Sendable {
         return try result.get()
     }
 }
-
-/// Waits until this is so.
-func eventually(within limit: Duration = .seconds(10), _ condition: () async throws -> Bool) async throws -> Bool {
-    let end = ContinuousClock.now + limit
-    while end > .now {
-        if try await condition() { return true }
-        try await Task.sleep(for: .milliseconds(10))
-    }
-    return try await condition()
-}

@@ -2,6 +2,7 @@ import Cloakroom
 import CloakroomRedis
 import Foundation
 import Synchronization
+import TestSupport
 
 /// Tasks that log users in without end, each create with a user of its own, and a ledger of what each was answered, which
 /// is held against what Redis has in the end.

@@ -1,5 +1,6 @@
 import Cloakroom
 import CloakroomRedis
+import TestSupport
 
 /// Counts what calls end with while the primary changes, and tells what may be from what may not.
 struct ErrorTally: Sendable {

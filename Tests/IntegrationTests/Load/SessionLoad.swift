@@ -2,6 +2,7 @@ import Cloakroom
 import CloakroomRedis
 import Foundation
 import Synchronization
+import TestSupport
 
 /// Tasks that log in, refresh, log out and read without end, each keeping a ledger of what was acknowledged, and hold every
 /// answer against it.
@@ -66,6 +67,7 @@ final class SessionLoad: Sendable {
         let store = stores[task % stores.count]
         var entries: [Entry] = []
         var number = 0
+        var generator = SeededGenerator("load of task \(task)")
         while !isOver() {
             number += 1
             // Sentinels and nodes that get no processor time take each other for dead.
@@ -73,15 +75,17 @@ final class SessionLoad: Sendable {
             // Those that were deleted stay for a while: none may come back. All are looked at once more in the end.
             let recent = entries.indices.suffix(120)
             let live = recent.filter { !entries[$0].isDeleted && !entries[$0].mayBeDeleted }
-            switch Int.random(in: 0..<10) {
+            switch Int.random(in: 0..<10, using: &generator) {
             case 0..<3 where live.count < 30:
                 await create("user-\(task)-\(number)", in: store, &entries)
             case 3..<6:
-                if let index = live.randomElement() { await refresh(&entries[index], in: store) }
+                if let index = live.randomElement(using: &generator) { await refresh(&entries[index], in: store) }
             case 6:
-                if live.count > 10, let index = live.randomElement() { await delete(&entries[index], in: store) }
+                if live.count > 10, let index = live.randomElement(using: &generator) {
+                    await delete(&entries[index], in: store)
+                }
             default:
-                if let index = recent.randomElement() { await check(&entries[index], in: store) }
+                if let index = recent.randomElement(using: &generator) { await check(&entries[index], in: store) }
             }
         }
         // Another replica must say the same, once the reports of the last changes have come.

@@ -2,6 +2,7 @@ import CloakroomRedisClient
 import Foundation
 import NIOCore
 import Synchronization
+import TestSupport
 import Testing
 
 /// Runs a client for `body`.

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A cluster of three primaries with a replica each, of a test's own, in a scratch directory, ended with the test.
 final class ClusterServers: Sendable {

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 /// All tests with real servers, one after the other: on a machine of two cores, side by side they would take each other's
@@ -141,22 +142,6 @@ final class RedisServer: Sendable {
         }
         guard isBound else { throw Failure("no free port") }
         return Int(UInt16(bigEndian: address.sin_port))
-    }
-}
-
-struct Failure: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
-}
-
-/// Waits until a condition holds, with a deadline.
-func eventually(
-    _ what: String, within limit: Duration = .seconds(20), _ condition: () async throws -> Bool
-) async throws {
-    let end = ContinuousClock.now + limit
-    while try await !condition() {
-        guard ContinuousClock.now < end else { throw Failure("not within \(limit): \(what)") }
-        try await Task.sleep(for: .milliseconds(10))
     }
 }
 

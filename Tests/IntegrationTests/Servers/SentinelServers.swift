@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 
 /// A primary, two replicas and three sentinels of a test's own, in a scratch directory, ended with the test.
 final class SentinelServers: Sendable {

@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import TestSupport
 
 /// One `redis-server`, or sentinel, of several that a test runs, started from a file of settings.
 final class ServerProcess: Sendable {

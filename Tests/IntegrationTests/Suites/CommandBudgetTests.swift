@@ -1,6 +1,7 @@
 import Cloakroom
 import CloakroomRedis
 import Foundation
+import TestSupport
 import Testing
 
 extension Integration {

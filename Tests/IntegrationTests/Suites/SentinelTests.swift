@@ -1,5 +1,6 @@
 import CloakroomRedisClient
 import Foundation
+import TestSupport
 import Testing
 
 extension Integration {

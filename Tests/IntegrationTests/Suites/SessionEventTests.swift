@@ -2,6 +2,7 @@ import Cloakroom
 import CloakroomRedis
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 extension Integration {

@@ -20,8 +20,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts what only waits for an earlier test's deadline at the end: by then most of it has passed."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    """Puts what takes long first: at the end it would run alone, where modules run side by side."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from support.redis_server import RedisServer
 from support.servers import Servers
 from support.wait import eventually
 
+pytestmark = pytest.mark.long
+
 Report = dict[str, Any]
 
 

@@ -24,9 +24,10 @@ from support.wait import eventually
 
 PREVIOUS = os.environ.get("CLOAKROOM_PREVIOUS_BIN")
 
-pytestmark = pytest.mark.skipif(
-    not PREVIOUS, reason="CLOAKROOM_PREVIOUS_BIN names no program of the version before this one"
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not PREVIOUS, reason="CLOAKROOM_PREVIOUS_BIN names no program of the version before this one"),
+]
 
 
 def launch_redis(servers: Servers, directory: Path, topology: str) -> RedisServer | RedisCluster:

@@ -20,7 +20,7 @@ from support.servers import Servers
 from support.wait import eventually
 
 REASON = why_not()
-pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
 
 PRIMARY = "mymaster"
 

@@ -14,6 +14,8 @@ from support.providers import Kind, Provider
 from support.redis_server import RedisServer
 from support.servers import Servers
 
+pytestmark = pytest.mark.long
+
 
 class Deployment:
     """Two replicas on one Redis. The provider sends browsers to the first, which is where logins begin and end."""

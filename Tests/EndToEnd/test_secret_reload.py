@@ -21,6 +21,8 @@ from support.redis_server import RedisServer
 from support.servers import Servers
 from support.wait import eventually
 
+pytestmark = pytest.mark.long
+
 
 class Load:
     """Users whose requests all need Redis, for as long as the block lasts."""

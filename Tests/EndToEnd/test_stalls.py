@@ -1,6 +1,6 @@
 """Exchanges that stand still until the deadline: each ends with its answer, and nobody else notices (R47, R50).
 
-That takes a minute. It begins with the first test here and ends with one that runs after all others.
+That takes a minute. It begins with the first test here and ends with the last.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from support.records import put, record
 from support.redis_server import RedisServer
 from support.servers import Servers
 from support.wait import eventually
+
+pytestmark = pytest.mark.long
 
 SESSION = "a-session-of-the-stalls"
 OTHER = "a-session-of-another-user"
@@ -125,7 +127,6 @@ def test_r50_others_are_served_while_exchanges_stall(stalls: Stalls) -> None:
     assert answer.startswith(b"HTTP/1.1 503 ") and b"\r\nretry-after: " in answer.lower(), answer
 
 
-@pytest.mark.last
 def test_r47_a_stalled_exchange_ends_at_the_deadline(stalls: Stalls) -> None:
     for name, outcome in stalls.outcomes.items():
         answer, seconds = outcome.result(timeout=1.5 * DEADLINE)

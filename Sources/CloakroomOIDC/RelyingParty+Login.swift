@@ -26,7 +26,7 @@ extension RelyingParty {
             throw OIDCError(.loginRefused, reason: "the provider answered \(safeErrorCode(error))")
         }
         guard let code = response.code, (1...Self.longestCode).contains(code.utf8.count) else {
-            throw OIDCError(.invalidCallback, reason: "the code is missing or unfit")
+            throw OIDCError(.invalidCallback, reason: "the code is missing or invalid")
         }
         let tokens = try await requestTokens(
             from: metadata.tokenEndpoint,

@@ -91,7 +91,7 @@ import Testing
             ("port: 1\nport: 2\n", ["there twice", "port"]),
             ("port:\t1\n\thost: a\n", ["line"]), ("port: \"1\n", ["line"]), ("port: *none\n", ["line"]),
             ("a: &a [*a]\n", ["CLOAKROOM_CONFIG"]), ("port: 1\n---\nport: 2\n", ["CLOAKROOM_CONFIG"]),
-            ("? [a]\n: 1\n", ["a name is no text"]), (String(repeating: "[", count: 100_000), ["CLOAKROOM_CONFIG"]),
+            ("? [a]\n: 1\n", ["a name is not text"]), (String(repeating: "[", count: 100_000), ["CLOAKROOM_CONFIG"]),
             (String(repeating: "{a: ", count: 50_000), ["CLOAKROOM_CONFIG"]),
         ])
     func wrong(yaml: String, parts: [String]) async throws {

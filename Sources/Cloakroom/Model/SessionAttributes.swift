@@ -74,7 +74,7 @@ public struct SessionAttributes: Sendable, Equatable {
         do {
             return try JSONDecoder().decode(Key.Value.self, from: Data(value.serialized))
         } catch {
-            throw SessionAttributesError(.wrongType, "the attribute \(Key.name) is no \(Key.Value.self)")
+            throw SessionAttributesError(.wrongType, "the attribute \(Key.name) is not a \(Key.Value.self)")
         }
     }
 

@@ -88,7 +88,7 @@ struct CheckCommand: AsyncParsableCommand {
         }
         return .init(
             part: "store", name: "plain", status: "warn",
-            detail: "plain sessions are accepted: who can write to Redis can plant one",
+            detail: "plain sessions are accepted: anyone who can write to Redis can plant one",
             remedy: "set SESSION_PLAIN=refuse once all replicas have sealed for SESSION_TIMEOUT")
     }
 

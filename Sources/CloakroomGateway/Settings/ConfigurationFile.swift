@@ -29,7 +29,7 @@ enum ConfigurationFile {
         }
         for (key, value) in mapping {
             let line = key.mark?.line
-            guard case .scalar(let name) = key else { throw problem(path, line: line, "a name is no text") }
+            guard case .scalar(let name) = key else { throw problem(path, line: line, "a name is not text") }
             guard let setting = SettingsSource.declared[name.string] else {
                 throw problem(path, line: line, unknown(name.string))
             }
@@ -107,7 +107,7 @@ enum ConfigurationFile {
             let shown = names.prefix(3).map { SettingsError.quoted($0) }.joined(separator: ", ")
             return Self.problem(path, line: context.mark.line, "there twice: \(shown)")
         case YamlError.reader(let problem, _, _, _): return Self.problem(path, line: nil, problem)
-        default: return Self.problem(path, line: nil, "is no YAML that can be read")
+        default: return Self.problem(path, line: nil, "is not valid YAML")
         }
     }
 }

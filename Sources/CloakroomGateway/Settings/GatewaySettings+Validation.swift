@@ -10,7 +10,7 @@ extension GatewaySettings {
                 "OIDC_ISSUER", oidcIssuer,
                 "the issuer URL of your identity provider, for example https://id.example.com/realms/main"
             ),
-            ("OIDC_CLIENT_ID", oidcClientID, "the client ID that your identity provider knows this app by"),
+            ("OIDC_CLIENT_ID", oidcClientID, "the client ID of this app at your identity provider"),
         ] where value.isEmpty {
             throw .missing(name, expected: expected)
         }

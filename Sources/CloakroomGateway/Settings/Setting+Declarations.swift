@@ -32,11 +32,11 @@ extension Setting {
                 "the issuer URL of your identity provider, for example https://id.example.com/realms/main",
                 // Whether it is there at all is looked at with the other things that must be there.
                 isValid: { $0.isEmpty || (WebAddress.isURL($0) && !$0.contains("?")) }),
-            "the identity provider, exactly as it names itself", default: "required",
+            "the identity provider's issuer, exactly as the provider writes it", default: "required",
             shown: { $0.oidcIssuer.isEmpty ? nil : $0.oidcIssuer }),
         Setting(
             "OIDC_CLIENT_ID", .provider, \.oidcClientID,
-            .text("id", "512 bytes at most", isValid: { $0.utf8.count <= 512 }), "this app's name at the provider",
+            .text("id", "512 bytes at most", isValid: { $0.utf8.count <= 512 }), "this app's client ID at the provider",
             default: "required", shown: { $0.oidcClientID.isEmpty ? nil : $0.oidcClientID }),
         Setting(
             "OIDC_CLIENT_SECRET", .provider, \.oidcClientSecret,
@@ -44,10 +44,10 @@ extension Setting {
                 "secret", "1 to 4096 bytes, or absent for a public client",
                 isValid: { (1...4096).contains($0.utf8.count) }
             ).orAbsent,
-            "this app's secret at the provider", isSecret: true),
+            "this app's client secret at the provider", isSecret: true),
         Setting(
             "OIDC_CLIENT_AUTH", .provider, \.oidcClientAuth,
-            SettingForm<OIDCConfiguration.ClientAuthentication>.choice.orAbsent, "how to show the client secret",
+            SettingForm<OIDCConfiguration.ClientAuthentication>.choice.orAbsent, "how the client secret is sent",
             default: "basic with a secret, none without",
             shown: { ($0.oidcClientAuth ?? ($0.oidcClientSecret == nil ? .none : .basic)).rawValue }),
         Setting(
@@ -93,10 +93,10 @@ extension Setting {
             "where /api/** goes, with Authorization: Bearer"),
         Setting(
             "UPSTREAM_MAX_CONCURRENT", .upstream, \.upstream.maximumConcurrent, .number(1...10_000),
-            "requests at the upstream at once; further ones wait up to 5 s, then 503"),
+            "concurrent requests to the upstream; more wait up to 5 s, then get 503"),
         Setting(
             "UPSTREAM_MAX_CONCURRENT_PER_SESSION", .upstream, \.upstream.maximumConcurrentPerSession,
-            .number(1...10_000), "of them, requests of one session"),
+            .number(1...10_000), "how many of those one session may have"),
     ]
 
     static let log = [
@@ -110,7 +110,7 @@ extension Setting {
                     throw Unfit()
                 }
                 return level
-            }, "the least that is logged"),
+            }, "the lowest level that is logged"),
         Setting("LOG_FORMAT", .log, \.logFormat, .choice, "how log lines look; json for machines"),
     ]
 }

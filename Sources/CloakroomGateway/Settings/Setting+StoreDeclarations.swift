@@ -32,7 +32,7 @@ extension Setting {
             shown: { shownURL($0.redisURL) }, also: { $0.redis.isURLGiven = true }),
         Setting(
             "REDIS_KEY_PREFIX", .redis, \.redisKeyPrefix, .visible("text", 1...128, example: "session:"),
-            "what the keys of sessions begin with"),
+            "the prefix of sessions' keys"),
         Setting(
             "REDIS_MAX_CONNECTIONS", .redis, \.redis.maximumConnections, .number(1...64, example: 2),
             "connections to each server; they are shared, so two do for most"),
@@ -41,7 +41,7 @@ extension Setting {
             "certificate authorities to trust, for rediss:// (PEM)", default: "the system's"),
         Setting(
             "REDIS_TLS_CERT_FILE", .redis, \.redis.tls.certificateFile, SettingForm<String>.pemFile.orAbsent,
-            "the certificate to show to Redis (PEM)"),
+            "the client certificate for Redis (PEM)"),
         Setting(
             "REDIS_TLS_KEY_FILE", .redis, \.redis.tls.privateKeyFile, SettingForm<String>.pemFile.orAbsent,
             "the private key of that certificate (PEM)"),
@@ -51,7 +51,7 @@ extension Setting {
                 "name", "the name in the server's certificate, for example redis.example.com",
                 isValid: { $0.isVisibleASCII(1...255) }
             ).orAbsent,
-            "the name in Redis' certificate", default: "the URL's host"),
+            "the host name in Redis' certificate", default: "the URL's host"),
         Setting(
             "REDIS_SENTINEL_USER", .redis, \.redis.sentinelUser, SettingForm<String>.visible("name", 1...256).orAbsent,
             "the user at the sentinels, where they ask for one"),
@@ -75,7 +75,7 @@ extension Setting {
         Setting(
             "REDIS_SECONDARY_KEY_PREFIX", .redis, \.redis.secondaryKeyPrefix,
             SettingForm<String>.visible("text", 1...128, example: "session:").orAbsent,
-            "what the keys of sessions begin with there", default: "the same"),
+            "the prefix of sessions' keys there", default: "the same"),
         Setting(
             "REDIS_SECONDARY_SEAL", .redis, \.redis.secondarySeals, SettingForm<Bool>.truth.orAbsent,
             "whether sessions are sealed there", default: "the same"),
@@ -97,7 +97,7 @@ extension Setting {
         Setting(
             "SESSION_MAX_PER_USER", .sessions, \.sessionMaximumPerUser,
             SettingForm<Int>.number(1...1000, example: 5).orOff,
-            "sessions that a user may have; one login more ends the oldest"),
+            "sessions a user may have at once; a further login ends the oldest"),
         Setting(
             "SESSION_KEYS", .sessions, \.records.keyring,
             SettingForm<SessionKeyring>(
@@ -120,15 +120,15 @@ extension Setting {
         Setting("SESSION_COMPRESSION", .sessions, \.records.compression, .choice, "how sessions are compressed"),
         Setting(
             "SESSION_COMPRESSION_THRESHOLD", .sessions, \.records.compressionThreshold,
-            .size(0...1 << 20, example: "1024"), "from which size on they are"),
+            .size(0...1 << 20, example: "1024"), "the size from which sessions are compressed"),
         Setting(
             "SESSION_NEAR_CACHE", .sessions, \.nearCache.isOn, .either("on", "off"),
-            "keep sessions of Redis in memory too"),
+            "near cache: keep sessions that were read from Redis in memory too"),
         Setting(
             "SESSION_NEAR_CACHE_ENTRIES", .sessions, \.nearCache.maximumEntries,
-            .number(1...10_000_000, example: 100_000), "how many of them at most"),
+            .number(1...10_000_000, example: 100_000), "how many sessions the near cache holds at most"),
         Setting(
             "SESSION_NEAR_CACHE_BYTES", .sessions, \.nearCache.maximumBytes,
-            .size(64 << 10...64 << 30, example: "256M"), "how many bytes of them at most"),
+            .size(64 << 10...64 << 30, example: "256M"), "how many bytes of sessions the near cache holds at most"),
     ]
 }

@@ -19,7 +19,7 @@ struct SettingsFile {
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw Problem(reason: Self.reason(errno)) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw Problem(reason: "is no regular file") }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw Problem(reason: "is not a regular file") }
         var bytes = [UInt8](repeating: 0, count: limit + 1)
         var count = 0
         while count < bytes.count {
@@ -32,7 +32,7 @@ struct SettingsFile {
         }
         guard count <= limit else { throw Problem(reason: "has more than \(SettingsSize.text(limit)) bytes") }
         guard let text = String(validating: bytes.prefix(count), as: UTF8.self), !text.utf8.contains(0) else {
-            throw Problem(reason: "is no text in UTF-8")
+            throw Problem(reason: "is not UTF-8 text")
         }
         self.text = text
         isReadableByAll = status.st_mode & S_IROTH != 0

@@ -39,7 +39,7 @@ struct RedisHealthLog: Service {
             guard item.status == .warn || item.status == .fail else { continue }
             var metadata: Logger.Metadata = ["check": "\(item.name)", "url": "\(url)", "found": "\(item.detail)"]
             if let remedy = item.remedy { metadata["remedy"] = "\(remedy)" }
-            logger.warning("Redis is not set up well for sessions", metadata: metadata)
+            logger.warning("Redis is not configured well for sessions", metadata: metadata)
         }
     }
 }

@@ -62,7 +62,7 @@ struct SessionDrain: Service {
         }
         guard let problem else { return }
         logger.error(
-            "Sessions could not be moved from memory to Redis; whoever was logged in must log in again",
+            "Sessions could not be moved from memory to Redis; users must log in again",
             metadata: ["url": "\(url)", "error": "\(problem)"])
     }
 

@@ -39,7 +39,7 @@ extension AuthEndpoints {
             let binding = LoginBinding(text),
             let transaction = try await transactions.take(state: state, binding: binding)
         else {
-            request.logger.notice("Refused a callback that no login of this browser waits for")
+            request.logger.notice("Refused a callback for which this browser has no login under way")
             events?.emit(SessionEvent(.denied(reason: "invalid_callback")))
             throw unknownLogin(request)
         }
@@ -78,7 +78,7 @@ extension AuthEndpoints {
     private func unknownLogin(_ request: SessionRequest) -> RequestFailure {
         failure(
             .badRequest, "invalid_callback", "This login can't be completed",
-            "It was completed already, took too long, or began in another browser.", request)
+            "It was already completed, took too long, or was started in another browser.", request)
     }
 
     /// What the user is told of an error between us and the provider; the log has the rest.
@@ -99,7 +99,7 @@ extension AuthEndpoints {
         case .invalidGrant:
             return failure(
                 .badRequest, "invalid_grant", "This login can't be completed",
-                "The login service did not accept it. It may have taken too long.", request)
+                "The login service did not accept it. Perhaps it took too long.", request)
         default:
             return failure(
                 .badGateway, "provider_error", "The login failed",

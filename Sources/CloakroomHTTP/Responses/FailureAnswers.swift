@@ -99,7 +99,7 @@ public struct RequestFailure: Error {
             page: ErrorPage(
                 status: .serviceUnavailable, title: "One moment, please",
                 message:
-                    "Sessions can't be reached right now. Who was logged in still is; please try again in a few seconds.",
+                    "Sessions can't be reached right now. You stay logged in. Please try again in a few seconds.",
                 requestID: requestID, action: .init(label: "Go to the start page", path: "/")))
     }
 }

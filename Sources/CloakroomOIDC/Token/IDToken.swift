@@ -27,7 +27,7 @@ struct IDToken: Sendable {
         try Self.checkAuthorizedParty(claims["azp"], audiences: audiences, clientID: configuration.clientID)
         try Self.checkTimes(of: claims, now: now.timeIntervalSince1970, skew: configuration.clockSkew.inSeconds)
         guard let subject = Self.identifier(claims["sub"]) else {
-            throw Self.invalid("its subject is missing or unfit")
+            throw Self.invalid("its subject is missing or invalid")
         }
         self.subject = subject
         switch claims["sid"] {
@@ -70,7 +70,7 @@ struct IDToken: Sendable {
             let audiences = elements.compactMap(\.string)
             guard audiences.count == elements.count else { throw invalid("its audience is not made of strings") }
             return audiences
-        default: throw invalid("its audience is missing or unfit")
+        default: throw invalid("its audience is missing or invalid")
         }
     }
 

@@ -16,10 +16,10 @@ struct LoginContinuity: Sendable {
         subject = earlier?["sub"]?.string ?? session.userInfo.subject
     }
 
-    /// - Throws: `identityMismatch` when a claim says otherwise; `invalidIDToken` when one is missing or unfit, or the
+    /// - Throws: `identityMismatch` when a claim says otherwise; `invalidIDToken` when one is missing or invalid, or the
     ///   session names no user, so that nothing can be said.
     func check(_ claims: JSONObject) throws(OIDCError) {
-        guard let issuer = claims["iss"]?.string else { throw IDToken.invalid("its issuer is missing or unfit") }
+        guard let issuer = claims["iss"]?.string else { throw IDToken.invalid("its issuer is missing or invalid") }
         guard sameBytes(issuer, self.issuer) else { throw Self.mismatch("its issuer is another") }
         if let before = earlier?["iss"]?.string, !sameBytes(before, issuer) {
             throw Self.mismatch("its issuer is not that of the session")
@@ -35,7 +35,7 @@ struct LoginContinuity: Sendable {
         if let party = claims["azp"]?.string, !sameBytes(party, clientID) {
             throw Self.mismatch("its authorized party is not this client")
         }
-        guard let subject = claims["sub"]?.string else { throw IDToken.invalid("its subject is missing or unfit") }
+        guard let subject = claims["sub"]?.string else { throw IDToken.invalid("its subject is missing or invalid") }
         guard let before = self.subject else {
             throw IDToken.invalid("the session names no subject to compare it with")
         }

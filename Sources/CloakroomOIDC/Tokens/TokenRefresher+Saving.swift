@@ -23,7 +23,7 @@ extension TokenRefresher {
                 return try await complete(lease, tokens)
             } catch {
                 logger.warning(
-                    "New tokens could not be kept yet", metadata: ["session": "\(handle)", "error": "\(error)"])
+                    "New tokens could not be stored yet", metadata: ["session": "\(handle)", "error": "\(error)"])
             }
             try? await Task.sleep(for: pause)
         }
@@ -70,7 +70,7 @@ extension TokenRefresher {
         let end = ContinuousClock.now + Self.longestTry
         while let entry = state.withLock({ $0.unsaved[handle] }) {
             if (try? await saveHeld(entry)) != nil {
-                logger.info("New tokens were kept after all", metadata: ["session": "\(handle)"])
+                logger.info("New tokens were stored after all", metadata: ["session": "\(handle)"])
                 return
             }
             guard end > .now else {

@@ -21,7 +21,7 @@ struct SessionWalk {
             position = "0"
             return
         }
-        let unknown = SessionStoreError(.rejected, reason: "the cursor is of no use any more; begin anew")
+        let unknown = SessionStoreError(.rejected, reason: "the cursor is no longer valid; start again without one")
         guard cursor.text.utf8.count <= 300, let separator = cursor.text.lastIndex(of: "/") else { throw unknown }
         position = String(cursor.text[cursor.text.index(after: separator)...])
         let id = cursor.text[..<separator]

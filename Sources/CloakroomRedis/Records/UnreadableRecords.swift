@@ -22,7 +22,7 @@ final class UnreadableRecords: Sendable {
         }
         guard isNew else { return }
         logger.error(
-            "what Redis holds under a session's key is no session; it is treated as absent and left in place",
+            "a value under a session's key in Redis is not a session; it is treated as absent and left in place",
             metadata: ["session": "\(handle)", "reason": "\(reason)"])
     }
 }

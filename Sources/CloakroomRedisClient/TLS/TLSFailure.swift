@@ -83,8 +83,8 @@ struct TLSFailure: Equatable {
             "ALERT_HANDSHAKE_FAILURE",
             refusal("the server refused TLS: it wants a client certificate, or has no cipher in common with us")
         ),
-        ("PROTOCOL_VERSION", refusal("the server speaks no TLS of version 1.2 or newer")),
-        ("UNSUPPORTED_PROTOCOL", refusal("the server speaks no TLS of version 1.2 or newer")),
+        ("PROTOCOL_VERSION", refusal("the server does not support TLS 1.2 or newer")),
+        ("UNSUPPORTED_PROTOCOL", refusal("the server does not support TLS 1.2 or newer")),
         ("UNRECOGNIZED_NAME", refusal("the server does not know the host name that it is asked for")),
         ("_ALERT_", refusal("the server refused TLS")),
         ("EOF during handshake", loss("the server closed the connection before TLS was established; is TLS on there?")),

@@ -10,23 +10,24 @@ import NIOHTTP1
 
 /// `/api/**`: forwards requests of logged-in users to the upstream, with their access token.
 struct UpstreamProxy: Sendable {
-    /// How long the upstream may take until its response begins.
-    private static let deadline: TimeAmount = .seconds(60)
-
     /// Scheme, host and port.
     let upstream: String
     let publicURL: PublicURL
     let requestGuard: RequestGuard
     let client: HTTPClient
     let places: UpstreamPlaces
+    /// How long the upstream may take until its response begins.
+    let timeout: TimeAmount
     let refresher: TokenRefresher
     let events: SessionEvents
 
     init(
-        upstreamURL: String, publicURL: PublicURL, client: HTTPClient, places: UpstreamPlaces,
+        upstreamURL: String, publicURL: PublicURL, client: HTTPClient, settings: UpstreamSettings,
         refresher: TokenRefresher, events: SessionEvents
     ) {
-        self.places = places
+        places = UpstreamPlaces(
+            limit: settings.maximumConcurrent, perSession: settings.maximumConcurrentPerSession)
+        timeout = TimeAmount(settings.timeout)
         upstream = upstreamURL.hasSuffix("/") ? String(upstreamURL.dropLast()) : upstreamURL
         self.publicURL = publicURL
         requestGuard = RequestGuard(publicURL: publicURL)
@@ -86,7 +87,7 @@ struct UpstreamProxy: Sendable {
         }
         do {
             let response = try await connection.whileConnected { [client, outgoing] in
-                try await client.execute(outgoing, timeout: Self.deadline)
+                try await client.execute(outgoing, timeout: timeout)
             }
             let exchange = Exchange(response: response, upload: upload, connection: connection, place: place)
             return await Self.response(exchange, to: request)

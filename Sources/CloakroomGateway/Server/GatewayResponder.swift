@@ -35,10 +35,7 @@ struct GatewayResponder: HTTPResponder {
             store: store, records: store, provider: relyingParty, publicURL: publicURL, pages: pages, events: events)
         proxy = settings.upstreamURL.map { upstreamURL in
             UpstreamProxy(
-                upstreamURL: upstreamURL, publicURL: publicURL, client: client,
-                places: UpstreamPlaces(
-                    limit: settings.upstream.maximumConcurrent,
-                    perSession: settings.upstream.maximumConcurrentPerSession),
+                upstreamURL: upstreamURL, publicURL: publicURL, client: client, settings: settings.upstream,
                 refresher: refresher, events: events)
         }
     }

@@ -97,6 +97,9 @@ extension Setting {
         Setting(
             "UPSTREAM_MAX_CONCURRENT_PER_SESSION", .upstream, \.upstream.maximumConcurrentPerSession,
             .number(1...10_000), "how many of those one session may have"),
+        Setting(
+            "UPSTREAM_TIMEOUT", .upstream, \.upstream.timeout, .time(.seconds(1) ... .seconds(3600), example: "60s"),
+            "how long the upstream may take until its response begins; then 504"),
     ]
 
     static let log = [

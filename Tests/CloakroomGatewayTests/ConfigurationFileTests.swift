@@ -122,8 +122,8 @@ import Testing
         let binary = directory.appending(path: "binary").path
         try Data([0x70, 0xFF, 0xFE]).write(to: URL(filePath: binary))
         for (path, reason) in [
-            ("/nowhere/cloakroom.yaml", "does not exist"), (directory.path, "no regular file"),
-            (fifo, "no regular file"), (large, "has more than 256K bytes"), (binary, "UTF-8"),
+            ("/nowhere/cloakroom.yaml", "does not exist"), (directory.path, "not a regular file"),
+            (fifo, "not a regular file"), (large, "has more than 256K bytes"), (binary, "UTF-8"),
         ] {
             for setting in ["CLOAKROOM_CONFIG", "OIDC_CLIENT_SECRET_FILE"] {
                 let reason = setting == "CLOAKROOM_CONFIG" ? reason : reason.replacing("256K", with: "64K")

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import random
 import socket
-import struct
 import threading
 import time
 from typing import Iterator
 
 import pytest
 
-from support.gateway import COOKIE, Gateway
-from support.records import put, record
-from support.redis_server import RedisServer
+from support import raw
+from support.gateway import Gateway
+from support.raw import RawUpstream, connect, gateway_before, read_head, reset, rest_or_reset
 from support.servers import Servers
 
 SESSION = "a-session-of-the-broken-exchanges"
@@ -22,51 +21,20 @@ OTHER = "a-session-of-another-user"
 SIZE = 100_000_000
 
 
-def read_head(connection: socket.socket) -> tuple[bytes, bytes]:
-    data = b""
-    while b"\r\n\r\n" not in data:
-        part = connection.recv(65536)
-        if not part:
-            return data, b""
-        data += part
-    head, rest = data.split(b"\r\n\r\n", 1)
-    return head, rest
-
-
-def reset(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-class Upstream:
+class Upstream(RawUpstream):
     """Does to each request what its path names. Remembers the request lines that it has read."""
 
     def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.seen: list[bytes] = []
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def serve(self, connection: socket.socket) -> None:
-        try:
-            head, body = read_head(connection)
-            if not head:
-                return
-            line = head.split(b"\r\n")[0]
-            self.seen.append(line)
-            getattr(self, line.split()[1].decode().removeprefix("/api/").replace("-", "_"))(connection, head, body)
-        except OSError:
-            pass
-        finally:
-            connection.close()
+        head, body = read_head(connection)
+        if not head:
+            return
+        line = head.split(b"\r\n")[0]
+        self.seen.append(line)
+        getattr(self, line.split()[1].decode().removeprefix("/api/").replace("-", "_"))(connection, head, body)
 
     def short_length(self, connection: socket.socket, head: bytes, body: bytes) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + bytes(100))
@@ -116,9 +84,6 @@ class Upstream:
         connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\nConnection: close\r\n\r\n".encode())
         connection.sendall(random.Random(7).randbytes(SIZE))
 
-    def close(self) -> None:
-        self.listener.close()
-
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Upstream]:
@@ -129,37 +94,11 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="module")
 def gateway(module_servers: Servers, tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Gateway:
-    redis = module_servers.add(RedisServer(tmp_path_factory.mktemp("redis"))).launch()
-    gateway = Gateway(tmp_path_factory.mktemp("gateway"), REDIS_URL=redis.url, UPSTREAM_URL=upstream.url)
-    put(redis.client(), record("user-1"), SESSION)
-    put(redis.client(), record("user-2"), OTHER)
-    return module_servers.add(gateway).launch_ready()
+    return gateway_before(upstream, module_servers, tmp_path_factory.mktemp("broken"), SESSION, OTHER)
 
 
 def head(start: str, *fields: str) -> bytes:
-    lines = [start, "Host: localhost", f"Cookie: {COOKIE}={SESSION}", "X-CSRF: 1", *fields]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def connect(gateway: Gateway) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
-
-
-def rest(connection: socket.socket) -> bytes:
-    """What comes until the gateway closes or resets."""
-    answer = bytearray()
-    with connection:
-        try:
-            while part := connection.recv(1 << 20):
-                answer += part
-        except ConnectionResetError:
-            pass
-    return bytes(answer)
-
-
-def memory(gateway: Gateway) -> int:
-    with open(f"/proc/{gateway.pid}/statm") as file:
-        return int(file.read().split()[1]) * 4096
+    return raw.head(start, *fields, session=SESSION)
 
 
 @pytest.mark.parametrize("path", ["short-length", "short-length-reset", "short-chunks", "short-chunks-reset"])
@@ -167,7 +106,7 @@ def test_r49_an_incomplete_response_never_looks_complete(gateway: Gateway, path:
     for _ in range(20):
         connection = connect(gateway)
         connection.sendall(head(f"GET /api/{path} HTTP/1.1"))
-        answer = rest(connection)
+        answer = rest_or_reset(connection)
         if b" 502 " in answer.split(b"\r\n")[0]:
             continue
         fields, body = answer.split(b"\r\n\r\n", 1)
@@ -187,7 +126,7 @@ def test_r49_an_upstream_that_goes_without_an_answer_is_a_502(gateway: Gateway, 
         connection = connect(gateway)
         fields = ["Connection: close"] + (["Content-Length: 4"] if method == "POST" else [])
         connection.sendall(head(f"{method} /api/{path} HTTP/1.1", *fields) + (b"body" if method == "POST" else b""))
-        answer = rest(connection)
+        answer = rest_or_reset(connection)
         assert answer.startswith(b"HTTP/1.1 502 "), answer
     assert gateway.get("/api/ok", OTHER, headers={"X-CSRF": "1"}).status_code == 200
 
@@ -205,7 +144,7 @@ def test_r48_the_rest_of_an_upload_that_was_answered_is_no_request(gateway: Gate
             connection.sendall(body[cut:] + head("GET /api/ok HTTP/1.1", "Connection: close"))
         except OSError:
             pass
-        answer = rest(connection)
+        answer = rest_or_reset(connection)
         # The second request is answered after the whole body, or not at all.
         assert answer.count(b"HTTP/1.1 ") <= 1 and b" 40" not in answer.split(b"\r\n")[0], answer
     assert not any(b"smuggled" in line for line in upstream.seen)
@@ -213,14 +152,14 @@ def test_r48_the_rest_of_an_upload_that_was_answered_is_no_request(gateway: Gate
 
 def test_r36_large_bodies_arrive_byte_for_byte_and_are_not_kept(gateway: Gateway) -> None:
     body = random.Random(3).randbytes(SIZE)
-    before = memory(gateway)
+    before = gateway.resident_bytes
     peak = 0
     done = threading.Event()
 
     def watch() -> None:
         nonlocal peak
         while not done.wait(0.01):
-            peak = max(peak, memory(gateway))
+            peak = max(peak, gateway.resident_bytes)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -228,11 +167,11 @@ def test_r36_large_bodies_arrive_byte_for_byte_and_are_not_kept(gateway: Gateway
         connection = connect(gateway)
         connection.sendall(head("POST /api/sum HTTP/1.1", f"Content-Length: {SIZE}", "Connection: close"))
         connection.sendall(body)
-        answer = rest(connection)
+        answer = rest_or_reset(connection)
         assert answer.endswith(hashlib.sha256(body).hexdigest().encode()), answer[:200]
         connection = connect(gateway)
         connection.sendall(head("GET /api/bytes HTTP/1.1", "Connection: close"))
-        answer = rest(connection)
+        answer = rest_or_reset(connection)
         assert answer.split(b"\r\n\r\n", 1)[1] == random.Random(7).randbytes(SIZE)
     finally:
         done.set()

@@ -12,9 +12,8 @@ from typing import Iterator
 
 import pytest
 
-from support.gateway import COOKIE, Gateway
-from support.records import put, record
-from support.redis_server import RedisServer
+from support.gateway import Gateway
+from support.raw import RawUpstream, connect, gateway_before, head, read_head, rest
 from support.servers import Servers
 from support.wait import eventually
 
@@ -22,49 +21,31 @@ SESSION = "a-session-of-the-uploads"
 OTHER = "a-session-of-another-user"
 
 
-class Upstream:
+class Upstream(RawUpstream):
     """Answers at the end of a request's head: 413 at /api/refuse, never at /api/hang, else 200. Counts connections."""
 
     def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         self.hanging = 0
         self.lock = threading.Lock()
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+        super().__init__()
 
     def serve(self, connection: socket.socket) -> None:
-        with connection:
-            head = b""
-            while b"\r\n\r\n" not in head:
-                part = connection.recv(65536)
-                if not part:
-                    return
-                head += part
-            target = head.split()[1]
-            if target == b"/api/hang":
-                with self.lock:
-                    self.hanging += 1
-                try:
-                    while connection.recv(65536):
-                        pass
-                except OSError:
+        head, _ = read_head(connection)
+        if not head:
+            return
+        target = head.split()[1]
+        if target == b"/api/hang":
+            with self.lock:
+                self.hanging += 1
+            try:
+                while connection.recv(65536):
                     pass
+            finally:
                 with self.lock:
                     self.hanging -= 1
-                return
-            status = b"413 Content Too Large" if target == b"/api/refuse" else b"200 OK"
-            connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone")
-
-    def close(self) -> None:
-        self.listener.close()
+            return
+        status = b"413 Content Too Large" if target == b"/api/refuse" else b"200 OK"
+        connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone")
 
 
 @pytest.fixture(scope="module")
@@ -76,32 +57,13 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="module")
 def gateway(module_servers: Servers, tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Gateway:
-    redis = module_servers.add(RedisServer(tmp_path_factory.mktemp("redis"))).launch()
-    gateway = Gateway(tmp_path_factory.mktemp("gateway"), REDIS_URL=redis.url, UPSTREAM_URL=upstream.url)
-    put(redis.client(), record("user-1"), SESSION)
-    put(redis.client(), record("user-2"), OTHER)
-    return module_servers.add(gateway).launch_ready()
+    return gateway_before(upstream, module_servers, tmp_path_factory.mktemp("uploads"), SESSION, OTHER)
 
 
 def open_request(gateway: Gateway, start: str, *fields: str, body: bytes = b"") -> socket.socket:
-    lines = [start, "Host: localhost", f"Cookie: {COOKIE}={SESSION}", "X-CSRF: 1", *fields]
-    connection = socket.create_connection(("127.0.0.1", gateway.port), timeout=10)
-    connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + body)
+    connection = connect(gateway, timeout=10)
+    connection.sendall(head(start, *fields, session=SESSION) + body)
     return connection
-
-
-def rest(connection: socket.socket) -> bytes:
-    """What comes until the gateway closes."""
-    answer = b""
-    with connection:
-        while part := connection.recv(65536):
-            answer += part
-    return answer
-
-
-def memory(gateway: Gateway) -> int:
-    with open(f"/proc/{gateway.pid}/statm") as file:
-        return int(file.read().split()[1]) * 4096
 
 
 @pytest.mark.parametrize("expect", [[], ["Expect: 100-continue"]], ids=["plain", "expect"])
@@ -152,14 +114,14 @@ def test_r48_an_upgrade_that_nobody_serves_gets_its_answer(
 
 @UPGRADES
 def test_r48_nothing_after_an_upgrade_is_kept(gateway: Gateway, start: str, fields: list[str], status: int) -> None:
-    before = memory(gateway)
+    before = gateway.resident_bytes
     connection = open_request(gateway, start, *fields)
     try:
         for _ in range(64):
             connection.sendall(bytes(1 << 20))
     except OSError:
         pass
-    assert memory(gateway) - before < 8 << 20
+    assert gateway.resident_bytes - before < 8 << 20
     # Who sends that much may have been reset before the answer was read.
     try:
         answer = rest(connection)
@@ -214,7 +176,7 @@ def test_r47_hostile_clients_harm_nobody_else(gateway: Gateway, upstream: Upstre
             if status != 200:
                 failures.append(status)
 
-    before = memory(gateway)
+    before = gateway.resident_bytes
     witness = threading.Thread(target=other_user)
     witness.start()
     try:
@@ -227,10 +189,7 @@ def test_r47_hostile_clients_harm_nobody_else(gateway: Gateway, upstream: Upstre
         for _ in range(50):
             fields = ["Content-Length: 100000", "Expect: 100-continue"]
             assert b" 413 " in rest(open_request(gateway, "POST /api/refuse HTTP/1.1", *fields))
-        request = (
-            f"POST /api/hang HTTP/1.1\r\nHost: localhost\r\nCookie: {COOKIE}={SESSION}\r\nX-CSRF: 1\r\n"
-            "Content-Length: 2000\r\n\r\n"
-        ).encode() + bytes(2000)
+        request = head("POST /api/hang HTTP/1.1", "Content-Length: 2000", session=SESSION) + bytes(2000)
         for _ in range(200):
             with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as connection:
                 connection.sendall(request[: choice.randrange(1, len(request))])
@@ -245,4 +204,4 @@ def test_r47_hostile_clients_harm_nobody_else(gateway: Gateway, upstream: Upstre
         witness.join()
     assert not failures and len(times) > 20
     assert max(times) < 1, "another user's requests are answered under 1 s"
-    assert memory(gateway) - before < 16 << 20
+    assert gateway.resident_bytes - before < 16 << 20

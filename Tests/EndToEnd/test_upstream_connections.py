@@ -11,9 +11,7 @@ from typing import Callable, Iterator
 import pytest
 
 from support.gateway import Gateway
-from support.raw import RawUpstream, connect, exchange, head, reset, rest
-from support.records import put, record
-from support.redis_server import RedisServer
+from support.raw import RawUpstream, connect, exchange, gateway_before, head, reset, rest
 from support.servers import Servers
 from support.wait import eventually
 
@@ -89,15 +87,10 @@ def upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def gateway(servers: Servers, tmp_path: Path, upstream: Upstream) -> Gateway:
-    redis = servers.add(RedisServer(tmp_path / "redis")).launch()
     # Few connections to the upstream, so that each is used again at once.
-    gateway = Gateway(
-        tmp_path / "gateway", REDIS_URL=redis.url, UPSTREAM_URL=upstream.url, UPSTREAM_MAX_CONCURRENT="2",
-        UPSTREAM_MAX_CONCURRENT_PER_SESSION="1",
+    return gateway_before(
+        upstream, servers, tmp_path, SESSION, OTHER, UPSTREAM_MAX_CONCURRENT="2", UPSTREAM_MAX_CONCURRENT_PER_SESSION="1"
     )
-    put(redis.client(), record("user-1"), SESSION)
-    put(redis.client(), record("user-2"), OTHER)
-    return servers.add(gateway).launch_ready()
 
 
 def ask(gateway: Gateway, session: str = OTHER) -> bytes:

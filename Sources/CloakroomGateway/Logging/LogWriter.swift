@@ -21,7 +21,6 @@ public final class LogWriter: Sendable {
     private let capacity: Int
     private let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
-    private let droppedLines = Counter(label: "cloakroom_log_lines_dropped_total")
 
     /// Makes a writer.
     ///
@@ -83,7 +82,8 @@ public final class LogWriter: Sendable {
         }
         put(bytes)
         if dropped > 0 {
-            droppedLines.increment(by: dropped)
+            // Made here, as the log is there before the metrics' backend.
+            Counter(label: "cloakroom_log_lines_dropped_total").increment(by: dropped)
             let line = LineLogHandler.line(
                 format, .warning, label: "cloakroom", "Log lines were dropped, as they could not be written in time",
                 [("count", "\(dropped)")])

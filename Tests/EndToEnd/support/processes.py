@@ -49,6 +49,12 @@ class Server:
             raise
 
     @property
+    def resident_bytes(self) -> int:
+        """The memory that it has, without what is swapped out (Linux only)."""
+        with open(f"/proc/{self.pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    @property
     def pid(self) -> int:
         assert self._process is not None, f"{self.name} does not run"
         return self._process.pid

@@ -5,8 +5,12 @@ from __future__ import annotations
 import socket
 import struct
 import threading
+from pathlib import Path
 
 from .gateway import COOKIE, Gateway
+from .records import put, record
+from .redis_server import RedisServer
+from .servers import Servers
 
 
 def head(start: str, *fields: str, session: str) -> bytes:
@@ -26,6 +30,30 @@ def rest(connection: socket.socket) -> bytes:
         while part := connection.recv(65536):
             parts.append(part)
     return b"".join(parts)
+
+
+def rest_or_reset(connection: socket.socket) -> bytes:
+    """What comes until the other side closes or resets."""
+    parts = []
+    with connection:
+        try:
+            while part := connection.recv(1 << 20):
+                parts.append(part)
+        except ConnectionResetError:
+            pass
+    return b"".join(parts)
+
+
+def read_head(connection: socket.socket) -> tuple[bytes, bytes]:
+    """A head without its empty line, and what came with it; all that came if the other side closes before."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = connection.recv(65536)
+        if not part:
+            return data, b""
+        data += part
+    first, more = data.split(b"\r\n\r\n", 1)
+    return first, more
 
 
 def exchange(gateway: Gateway, request: bytes) -> bytes:
@@ -69,3 +97,14 @@ class RawUpstream:
 
     def close(self) -> None:
         self.listener.close()
+
+
+def gateway_before(
+    upstream: RawUpstream, servers: Servers, directory: Path, *sessions: str, **settings: str
+) -> Gateway:
+    """A gateway with a Redis of its own, in which each of these sessions has a user of its own."""
+    redis = servers.add(RedisServer(directory / "redis")).launch()
+    gateway = Gateway(directory / "gateway", REDIS_URL=redis.url, UPSTREAM_URL=upstream.url, **settings)
+    for number, session in enumerate(sessions):
+        put(redis.client(), record(f"user-{number}"), session)
+    return servers.add(gateway).launch_ready()

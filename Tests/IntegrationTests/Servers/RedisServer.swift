@@ -20,7 +20,7 @@ final class RedisServer: Sendable {
     private let options: [String]
     private let portOption: String
     private let cliOptions: [String]
-    private let process = Mutex<Process?>(nil)
+    private let process = HeldProcess()
 
     var url: String { "redis://127.0.0.1:\(port)/0" }
 
@@ -56,21 +56,15 @@ final class RedisServer: Sendable {
     }
 
     func start() async throws {
-        let process = Process()
-        process.executableURL = Self.program
-        process.arguments =
+        let log = directory.appending(path: "log")
+        try process.start(
+            Self.program,
             [
                 "--bind", "127.0.0.1", "--port", "0", portOption, "\(port)", "--dir", directory.path, "--save", "",
                 "--appendfsync",
                 "always",
             ]
-            + options
-        let log = directory.appending(path: "log")
-        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
-        process.standardOutput = try FileHandle(forWritingTo: log)
-        process.standardError = process.standardOutput
-        try process.run()
-        self.process.withLock { $0 = process }
+                + options, log: log)
         try await eventually("redis-server answers") {
             guard process.isRunning else {
                 throw Failure("redis-server ended: \((try? String(contentsOf: log, encoding: .utf8)) ?? "")")
@@ -80,40 +74,15 @@ final class RedisServer: Sendable {
     }
 
     /// kill -9.
-    func kill() {
-        process.withLock { process in
-            if let process, process.isRunning {
-                Foundation.kill(process.processIdentifier, SIGKILL)
-                process.waitUntilExit()
-            }
-            process = nil
-        }
-    }
-
+    func kill() { process.kill() }
     /// Stops the process in its tracks; connections stay open and nothing is answered.
-    func pause() { signal(SIGSTOP) }
-    func resume() { signal(SIGCONT) }
-
-    private func signal(_ number: Int32) {
-        process.withLock { process in
-            if let process { Foundation.kill(process.processIdentifier, number) }
-        }
-    }
+    func pause() { process.signal(SIGSTOP) }
+    func resume() { process.signal(SIGCONT) }
 
     /// What `redis-cli` prints.
     @discardableResult
     func cli(_ arguments: String...) throws -> String {
-        let process = Process()
-        process.executableURL = Self.find("redis-cli")
-        process.arguments = ["-p", "\(port)", "--raw"] + cliOptions + arguments
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = FileHandle.nullDevice
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines)
+        try ServerProcess.cli(["-p", "\(port)", "--raw"] + cliOptions + arguments)
     }
 
     private func remove() {

@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 import TestSupport
 
 /// One `redis-server`, or sentinel, of several that a test runs, started from a file of settings.
@@ -9,7 +8,7 @@ final class ServerProcess: Sendable {
     private let password: String?
     private let isSentinel: Bool
     private let certificates: TestCertificates?
-    private let process = Mutex<Process?>(nil)
+    private let process = HeldProcess()
 
     /// Writes the settings; nothing is started.
     ///
@@ -41,19 +40,8 @@ final class ServerProcess: Sendable {
 
     /// Starts it; it may take a while until it answers.
     func start() throws {
-        let process = Process()
-        process.executableURL = RedisServer.program
-        process.arguments = [settingsFile.path] + (isSentinel ? ["--sentinel"] : [])
-        if !FileManager.default.fileExists(atPath: logFile.path) {
-            _ = FileManager.default.createFile(atPath: logFile.path, contents: nil)
-        }
-        let log = try FileHandle(forWritingTo: logFile)
-        try log.seekToEnd()
-        process.standardOutput = log
-        process.standardError = log
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        self.process.withLock { $0 = process }
+        try process.start(
+            RedisServer.program, [settingsFile.path] + (isSentinel ? ["--sentinel"] : []), log: logFile)
     }
 
     func waitUntilReady() async throws {
@@ -63,28 +51,13 @@ final class ServerProcess: Sendable {
         }
     }
 
-    var isRunning: Bool { process.withLock { $0?.isRunning ?? false } }
+    var isRunning: Bool { process.isRunning }
 
     /// kill -9.
-    func kill() {
-        process.withLock { process in
-            if let process, process.isRunning {
-                Foundation.kill(process.processIdentifier, SIGKILL)
-                process.waitUntilExit()
-            }
-            process = nil
-        }
-    }
-
+    func kill() { process.kill() }
     /// Stops the process in its tracks; connections stay open and nothing is answered.
-    func pause() { signal(SIGSTOP) }
-    func resume() { signal(SIGCONT) }
-
-    private func signal(_ number: Int32) {
-        process.withLock { process in
-            if let process { Foundation.kill(process.processIdentifier, number) }
-        }
-    }
+    func pause() { process.signal(SIGSTOP) }
+    func resume() { process.signal(SIGCONT) }
 
     /// What `redis-cli` prints.
     @discardableResult

@@ -102,7 +102,7 @@ extension StoreConformance {
             try expect(count == 1001, "1,001 were counted, not \(count ?? 0)")
         },
         Check("R30: of 500 races of logout against an update, none revives the session") { subject in
-            for _ in 0..<500 {
+            for _ in 0..<rounds(500) {
                 let id = try await subject.store.createSession(tokens: Sample.tokens(), userInfo: Sample.userInfo)
                 async let updated = subject.replica.updateSession(id) { $0[Counter.self] = 1 }
                 async let ended: Void = subject.store.deleteSession(id)
@@ -129,7 +129,7 @@ extension StoreConformance {
             try expect(again == .absent, "there is none any more")
         },
         Check("R24: of 500 races of a refresh against a conditional end, none ends the refreshed session") { subject in
-            for _ in 0..<500 {
+            for _ in 0..<rounds(500) {
                 let id = try await subject.store.createSession(tokens: Sample.tokens(), userInfo: Sample.userInfo)
                 async let outcome = subject.store.deleteSession(id, ifTokensAre: Sample.tokens())
                 async let refreshed = subject.replica.refreshSession(id, tokens: Sample.tokens("second"))

@@ -102,7 +102,7 @@ extension StoreConformance {
         },
         leaseCheck("R30: of 500 races of logout against a refresh under a lease, none revives the session") {
             store, replica in
-            for start in stride(from: 0, to: 500, by: 50) {
+            for start in stride(from: 0, to: rounds(500), by: 50) {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for _ in start..<(start + 50) {
                         group.addTask {

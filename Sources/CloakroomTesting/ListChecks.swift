@@ -1,4 +1,5 @@
 import Cloakroom
+import Synchronization
 
 import struct Foundation.Date
 
@@ -108,33 +109,29 @@ extension StoreConformance {
         let used = try await store.createSession(tokens: Sample.tokens(), userInfo: user("joe"))
         let unused = try await store.createSession(tokens: Sample.tokens(), userInfo: user("jane"))
         let start = Date()
+        let isOver = Mutex(false)
         // In a task of its own: a list of a large store takes its time.
-        let use = Task {
+        async let use = {
             var lastUse = ContinuousClock.now
             var longestGap = Duration.zero
             var isLive = true
-            while isLive, !Task.isCancelled {
+            // Not ended by cancellation, which would end a call under way too.
+            while isLive, !isOver.withLock({ $0 }) {
                 let asked = ContinuousClock.now
                 isLive = try await store.session(for: used) != nil
                 longestGap = max(longestGap, .now - lastUse)
                 lastUse = asked
-                try? await Task.sleep(for: .milliseconds(50))
+                try await Task.sleep(for: .milliseconds(50))
             }
             return (isLive: isLive, longestGap: longestGap)
+        }()
+        try await waitUntil("the unused one ends although it is listed all the time") {
+            _ = try await all(of: replica, limit: 10)
+            return try await store.sessions(ofUser: "jane").isEmpty
         }
-        let seen: Date?
-        do {
-            try await waitUntil("the unused one ends although it is listed all the time") {
-                _ = try await all(of: replica, limit: 10)
-                return try await store.sessions(ofUser: "jane").isEmpty
-            }
-            seen = try await replica.sessions(ofUser: "joe").first { $0.handle == used.handle }?.lastSeenAt
-            use.cancel()
-        } catch {
-            use.cancel()
-            throw error
-        }
-        let (isLive, longestGap) = try await use.value
+        let seen = try await replica.sessions(ofUser: "joe").first { $0.handle == used.handle }?.lastSeenAt
+        isOver.withLock { $0 = true }
+        let (isLive, longestGap) = try await use
         guard isLive else {
             try expect(longestGap > .milliseconds(1500), "the used one lives")
             return false

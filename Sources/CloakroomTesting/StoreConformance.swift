@@ -130,6 +130,15 @@ public struct ConformanceFailure: Error, Sendable, CustomStringConvertible {
     init(_ description: String) { self.description = description }
 }
 
+extension StoreConformance {
+    /// By what the numbers of races and the like are divided: for runs over one more server of a kind, where the whole number
+    /// has been seen on another.
+    @TaskLocal package static var divisor = 1
+
+    /// How often to do what the check does so often by itself.
+    static func rounds(_ whole: Int) -> Int { max(50, whole / max(1, divisor)) }
+}
+
 func expect(_ condition: Bool, _ expectation: String) throws {
     guard condition else { throw ConformanceFailure(expectation) }
 }

@@ -84,7 +84,7 @@ extension StoreConformance {
         },
         transferCheck("R30: of 2,000 races of logout against taking over, none revives the session") { store, replica in
             let end = Date().addingTimeInterval(600)
-            for start in stride(from: 0, to: 2000, by: 50) {
+            for start in stride(from: 0, to: rounds(2000), by: 50) {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for number in start..<(start + 50) {
                         group.addTask {

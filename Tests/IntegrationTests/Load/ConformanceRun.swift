@@ -20,12 +20,17 @@ enum ConformanceRun {
         @Sendable (SessionPolicy, _ prefix: String) throws -> (stores: [any SessionStore], services: [any Service])
 
     /// Puts stores to checks on the same servers, each check under key prefixes of its own.
+    ///
+    /// - Parameter divisor: by what to divide the numbers of races, where another test does all of them on servers that
+    ///   differ in nothing that matters to a race.
     static func conform(
-        _ checks: [StoreConformance.Check] = checks,
+        _ checks: [StoreConformance.Check] = checks, divisor: Int = 1,
         _ make: @escaping Maker
     ) async {
-        await sideBySide(Array(checks.enumerated()), width: 6) { number, check in
-            await run(check, prefix: "check-\(number):session:", make)
+        await StoreConformance.$divisor.withValue(divisor) {
+            await sideBySide(Array(checks.enumerated()), width: 6) { number, check in
+                await run(check, prefix: "check-\(number):session:", make)
+            }
         }
     }
 
@@ -50,11 +55,11 @@ enum ConformanceRun {
 
     /// Two replicas of a Redis store.
     static func conform(
-        url: String, checks: [StoreConformance.Check] = checks,
+        url: String, checks: [StoreConformance.Check] = checks, divisor: Int = 1,
         _ adjust: @escaping @Sendable (inout RedisStoreConfiguration) throws -> Void = { _ in }
     ) async throws {
         let parsed = try RedisURL(url)
-        await conform(checks) { policy, prefix in
+        await conform(checks, divisor: divisor) { policy, prefix in
             let stores = try redisStores(parsed, prefix, policy, adjust)
             return (stores, stores)
         }

@@ -54,7 +54,7 @@ extension Integration {
         func single(isSealed: Bool) async {
             await onEach {
                 try await RedisServer.run { redis in
-                    try await ConformanceRun.conform(url: redis.url) {
+                    try await ConformanceRun.conform(url: redis.url, divisor: 5) {
                         if isSealed { $0.keyring = try SessionKeyring(Self.key) }
                     }
                 }
@@ -65,7 +65,7 @@ extension Integration {
         func sentinel() async {
             await onEach {
                 try await SentinelServers.run { servers in
-                    try await ConformanceRun.conform(url: servers.url) {
+                    try await ConformanceRun.conform(url: servers.url, divisor: 5) {
                         $0.waitReplicas = 1
                         $0.waitTimeout = .seconds(5)
                     }
@@ -77,7 +77,9 @@ extension Integration {
         func cluster() async {
             await onEach {
                 try await ClusterServers.run { servers in
-                    try await ConformanceRun.conform(url: servers.url) { $0.keyring = try SessionKeyring(Self.key) }
+                    try await ConformanceRun.conform(url: servers.url, divisor: 5) {
+                        $0.keyring = try SessionKeyring(Self.key)
+                    }
                 }
             }
         }

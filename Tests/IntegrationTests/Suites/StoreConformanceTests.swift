@@ -69,7 +69,7 @@ extension Integration {
             try await TestCertificates.run { certificates in
                 try await RedisServer.run(certificates) { server in
                     let caFile = certificates.path("ca.crt")
-                    try await ConformanceRun.conform(url: server.urlWithTLS) { $0.tls.caFile = caFile }
+                    try await ConformanceRun.conform(url: server.urlWithTLS, divisor: 5) { $0.tls.caFile = caFile }
                 }
             }
         }
@@ -81,7 +81,7 @@ extension Integration {
                     let caFile = certificates.path("ca.crt")
                     if isCluster {
                         try await ClusterServers.run(certificates: certificates) { servers in
-                            try await ConformanceRun.conform(url: servers.url) { $0.tls.caFile = caFile }
+                            try await ConformanceRun.conform(url: servers.url, divisor: 5) { $0.tls.caFile = caFile }
                         }
                     } else {
                         var options = SentinelServers.Options()
@@ -89,7 +89,7 @@ extension Integration {
                         options.password = "server-password"
                         options.sentinelPassword = "sentinel-password"
                         try await SentinelServers.run(options) { servers in
-                            try await ConformanceRun.conform(url: servers.url) {
+                            try await ConformanceRun.conform(url: servers.url, divisor: 5) {
                                 $0.tls.caFile = caFile
                                 $0.sentinelPassword = "sentinel-password"
                             }
@@ -103,7 +103,7 @@ extension Integration {
         func memoryToRedis() async throws {
             try await RedisServer.run { server in
                 let url = try RedisURL(server.url)
-                await ConformanceRun.conform { policy, prefix in
+                await ConformanceRun.conform(divisor: 5) { policy, prefix in
                     let redis = try ConformanceRun.redisStores(url, prefix, policy)
                     let memory = InMemorySessionStore(policy: policy, logger: silent)
                     let hybrids = redis.map {
@@ -119,7 +119,7 @@ extension Integration {
             try await RedisServer.run { old in
                 try await RedisServer.run { new in
                     let urls = (old: try RedisURL(old.url), new: try RedisURL(new.url))
-                    await ConformanceRun.conform { policy, prefix in
+                    await ConformanceRun.conform(divisor: 5) { policy, prefix in
                         let primaries = try ConformanceRun.redisStores(urls.new, prefix, policy)
                         let secondaries = try ConformanceRun.redisStores(urls.old, prefix, policy)
                         let hybrids = zip(primaries, secondaries).map {
@@ -135,7 +135,7 @@ extension Integration {
         func plainToSealed() async throws {
             try await RedisServer.run { server in
                 let url = try RedisURL(server.url)
-                await ConformanceRun.conform { policy, prefix in
+                await ConformanceRun.conform(divisor: 5) { policy, prefix in
                     let primaries = try ConformanceRun.redisStores(url, "new-" + prefix, policy) {
                         $0.keyring = try SessionKeyring(Self.key)
                     }

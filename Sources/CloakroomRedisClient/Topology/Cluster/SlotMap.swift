@@ -55,9 +55,11 @@ struct SlotMap: Equatable {
 
     /// Whether any slot that had a node has another one in a newer map, or none.
     func hasLostSlots(to newer: SlotMap) -> Bool {
-        (0..<HashSlot.count).contains { slot in
-            guard let before = owner(of: slot) else { return false }
-            return before != newer.owner(of: slot)
+        // Compared by places in the lists of nodes: a map has 16,384 slots and few nodes.
+        let places = primaries.map { node in newer.primaries.firstIndex(of: node).map { UInt16($0) } }
+        return (0..<HashSlot.count).contains { slot in
+            let before = owners[slot]
+            return before != Self.none && places[Int(before)] != newer.owners[slot]
         }
     }
 }
@@ -180,8 +182,13 @@ extension SlotMap {
 
     /// Gives slots to a node that no one has yet.
     private mutating func claim(_ range: ClosedRange<Int>, for endpoint: RedisEndpoint) {
-        for slot in range where owners[slot] == Self.none {
-            guard assign(slot, to: endpoint) != nil else { return }
+        guard let first = range.first(where: { owners[$0] == Self.none }), let index = assign(first, to: endpoint)
+        else {
+            return
+        }
+        for slot in first...range.upperBound where owners[slot] == Self.none {
+            owners[slot] = UInt16(index)
+            coveredCount += 1
         }
     }
 

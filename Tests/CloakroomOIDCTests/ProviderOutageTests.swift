@@ -18,7 +18,7 @@ struct ProviderOutageTests {
         let requestTimeout: Duration
 
         static let current =
-            ProcessInfo.processInfo.environment["CLOAKROOM_LONG"] == nil
+            !Soak.isOn
             ? Plan(
                 sessions: 100, lifetimes: 3...6, down: .seconds(8), firstStep: .milliseconds(500),
                 longestStep: .seconds(2), requestTimeout: .milliseconds(800))

@@ -43,13 +43,13 @@ extension StoreConformance {
         },
         directoryCheck("pages cover all sessions, and end") { store, replica in
             var expected: Set<SessionHandle> = []
-            for number in 0..<250 {
+            for number in 0..<120 {
                 let id = try await store.createSession(tokens: Sample.tokens(), userInfo: user("user-\(number % 50)"))
                 expected.insert(id.handle)
             }
             for (directory, limit) in [(store, 20), (replica, 1000), (replica, 1)] {
                 let listed = try await all(of: directory, limit: limit)
-                try expect(Set(listed.map(\.handle)) == expected, "the pages hold all 250, and nothing else")
+                try expect(Set(listed.map(\.handle)) == expected, "the pages hold all 120, and nothing else")
             }
         },
         directoryCheck("a page that comes from another place is refused") { store, _ in
@@ -127,6 +127,8 @@ extension StoreConformance {
         }()
         try await waitUntil("the unused one ends although it is listed all the time") {
             _ = try await all(of: replica, limit: 10)
+            // A few times a second will do: a list of everything is work for a store.
+            try await Task.sleep(for: .milliseconds(200))
             return try await store.sessions(ofUser: "jane").isEmpty
         }
         let seen = try await replica.sessions(ofUser: "joe").first { $0.handle == used.handle }?.lastSeenAt

@@ -100,7 +100,7 @@ extension StoreConformance {
                 try await replica.session(for: id)?.tokens == Sample.tokens("second")
             }
         },
-        leaseCheck("R30: of 500 races of logout against a refresh under a lease, none revives the session") {
+        leaseCheck("R30: of many races of logout against a refresh under a lease, none revives the session") {
             store, replica in
             for start in stride(from: 0, to: rounds(500), by: 50) {
                 try await withThrowingTaskGroup(of: Void.self) { group in

@@ -43,13 +43,14 @@ extension StoreConformance {
         },
         directoryCheck("pages cover all sessions, and end") { store, replica in
             var expected: Set<SessionHandle> = []
-            for number in 0..<120 {
+            let count = rounds(250)
+            for number in 0..<count {
                 let id = try await store.createSession(tokens: Sample.tokens(), userInfo: user("user-\(number % 50)"))
                 expected.insert(id.handle)
             }
             for (directory, limit) in [(store, 20), (replica, 1000), (replica, 1)] {
                 let listed = try await all(of: directory, limit: limit)
-                try expect(Set(listed.map(\.handle)) == expected, "the pages hold all 120, and nothing else")
+                try expect(Set(listed.map(\.handle)) == expected, "the pages hold all \(count), and nothing else")
             }
         },
         directoryCheck("a page that comes from another place is refused") { store, _ in

@@ -82,7 +82,7 @@ extension StoreConformance {
             try expect(try await store.session(for: brief) != nil, "then it is taken over")
             try expect(try await store.insertSession(sample(), for: long) == false, "the longer of two counts")
         },
-        transferCheck("R30: of 2,000 races of logout against taking over, none revives the session") { store, replica in
+        transferCheck("R30: of many races of logout against taking over, none revives the session") { store, replica in
             let end = Date().addingTimeInterval(600)
             for start in stride(from: 0, to: rounds(2000), by: 50) {
                 try await withThrowingTaskGroup(of: Void.self) { group in

@@ -19,7 +19,7 @@ enum Mistake: CaseIterable {
         case .ignoresPolicy: "a session's times follow the policy"
         case .cachesReads: "R20: a replica that has read a session sees its refresh and its end"
         case .refreshCreates: "R30: a refresh of an unknown or deleted session answers nil and makes none"
-        case .refreshRevives: "R30: of 1,000 races of logout against refresh, none revives the session"
+        case .refreshRevives: "R30: of many races of logout against refresh, none revives the session"
         case .refreshExtends: "R18: a session ends at its absolute limit, whatever use and refreshes"
         case .refreshIsUse: "R18: a refresh is no use: it does not move the idle limit"
         case .refreshReplacesAll: "R22: a refresh without a refresh token or ID token keeps the old ones"
@@ -28,7 +28,7 @@ enum Mistake: CaseIterable {
         case .ignoresIdleLimit: "R18: an unused session ends at its idle limit"
         case .useExtendsAbsoluteLimit:
             "R18: use keeps a session beyond the idle limit, but never beyond the absolute one"
-        case .useRevives: "R30: of 500 races of logout against use, with an idle limit, none revives the session"
+        case .useRevives: "R30: of many races of logout against use, with an idle limit, none revives the session"
         }
     }
 }

@@ -152,6 +152,24 @@ import Testing
         #expect(!"\(settings.warnings)".contains("hunter2"))
     }
 
+    @Test("R46: a file that every user may read is warned of if secrets stand in it, in YAML or as lines NAME=value")
+    func readableSecrets() async throws {
+        defer { try? FileManager.default.removeItem(at: directory) }
+        func warnings(yaml: String, lines: String, mode: Int) async throws -> [String] {
+            try await GatewaySettings.load(
+                environment: Self.required, environmentFile: try write(lines, "settings.env", mode: mode),
+                configurationFile: try write(yaml, mode: mode)
+            ).warnings
+        }
+        let (yaml, lines) = ("oidc_client_secret: hunter2\n", "OIDC_CLIENT_SECRET=hunter3\n")
+        let found = try await warnings(yaml: yaml, lines: lines, mode: 0o644)
+        #expect(found.count == 2 && found.allSatisfy { $0.hasSuffix(", which holds OIDC_CLIENT_SECRET") })
+        #expect(found[0].contains("cloakroom.yaml") && found[1].contains("settings.env"))
+        #expect(!"\(found)".contains("hunter"))
+        #expect(try await warnings(yaml: yaml, lines: lines, mode: 0o640).isEmpty)
+        #expect(try await warnings(yaml: "port: 1\n", lines: "LOG_LEVEL=debug\n", mode: 0o644).isEmpty)
+    }
+
     @Test("a secret and its file in one place are an error; in two places the stronger one counts, whichever it is")
     func secretTwice() async throws {
         let path = try write("from-the-file", "secret")

@@ -9,19 +9,20 @@ enum ConfigurationFile {
     ///
     /// - Throws: what is wrong first, with the line.
     static func read(_ path: String) throws(SettingsError) -> SettingsSource {
-        let text: String
+        let file: SettingsFile
         do throws(SettingsFile.Problem) {
-            text = try SettingsFile(path: path, limit: limit).text
+            file = try SettingsFile(path: path, limit: limit)
         } catch {
             throw SettingsError(setting: "CLOAKROOM_CONFIG", reason: "\(SettingsError.quoted(path)) \(error.reason)")
         }
         let root: Node?
         do {
-            root = try compose(yaml: text)
+            root = try compose(yaml: file.text)
         } catch {
             throw problem(path, error)
         }
         var source = SettingsSource(name: path)
+        source.isReadableByAll = file.isReadableByAll
         // A file without anything in it, or with comments alone.
         guard let root, root.null == nil else { return source }
         guard case .mapping(let mapping) = root else {

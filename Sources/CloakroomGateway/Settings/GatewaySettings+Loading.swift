@@ -42,8 +42,21 @@ extension GatewaySettings {
                 throw error.setting == setting.name ? error.found(in: last.place) : error
             }
         }
+        warnOfReadableSecrets(sources)
         try settle()
         try validate()
+    }
+
+    /// A secret is as readable as the file that it stands in, whether it counts or not.
+    private mutating func warnOfReadableSecrets(_ sources: [SettingsSource]) {
+        for source in sources where source.isReadableByAll {
+            let names = Setting.all.filter { $0.flag == nil && source.values[$0.name]?.text.isEmpty == false }.map(
+                \.name)
+            guard !names.isEmpty else { continue }
+            warnings.append(
+                "every user of this machine may read \(SettingsError.quoted(source.name)), which holds "
+                    + names.joined(separator: ", "))
+        }
     }
 
     private mutating func text(

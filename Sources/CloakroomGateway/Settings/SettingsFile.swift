@@ -38,6 +38,12 @@ struct SettingsFile {
         isReadableByAll = status.st_mode & S_IROTH != 0
     }
 
+    /// Whether every user of this machine may read the file; `false` if there is none.
+    static func isReadableByAll(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IROTH != 0
+    }
+
     private static func reason(_ code: Int32) -> String {
         switch code {
         case ENOENT: "does not exist"

@@ -12,6 +12,8 @@ struct SettingsSource: Sendable {
 
     /// What people call the place.
     let name: String
+    /// Whether it is a file that every user of this machine may read.
+    var isReadableByAll = false
     /// The texts by the names in the environment, those with `_FILE` included.
     var values: [String: Text] = [:]
 
@@ -68,6 +70,7 @@ struct SettingsSource: Sendable {
         }
         let reader = ConfigReader(provider: provider)
         var source = SettingsSource(name: path ?? ".env")
+        source.isReadableByAll = SettingsFile.isReadableByAll(path ?? ".env")
         for name in declared.keys {
             let key = ConfigKey(name.split(separator: "_").map(String.init))
             guard let text = reader.string(forKey: key, isSecret: true) else { continue }

@@ -9,6 +9,8 @@ import ServiceLifecycle
 /// What it reads is `SESSION_KEYS_FILE` and the files of TLS to Redis. A file that has changed to nonsense changes nothing:
 /// what was read before stays in use, and the log says what is wrong.
 struct SecretReload: Service {
+    /// How often files are looked at. Asked for rather than told: a mounted Secret changes by a link somewhere above the file,
+    /// which notices of the file itself would miss, and macOS has other ones than Linux.
     private static let interval = Duration.seconds(2)
 
     private let keyFile: String?

@@ -1,6 +1,7 @@
 import Cloakroom
 import CloakroomRedis
 import Logging
+import TestSupport
 
 let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
@@ -41,4 +42,14 @@ extension TokenSet {
 extension UserInfo {
     static let jane = UserInfo(
         subject: "248289761001", email: "jane@example.com", name: "Jane Doe", preferredUsername: "jane")
+}
+
+/// Reads until every store has every session in its near cache.
+func warm(_ stores: [RedisSessionStore], _ ids: [SessionID]) async throws {
+    for store in stores {
+        try await eventually("the near cache is warm") {
+            for id in ids { _ = try await store.session(for: id) }
+            return store.nearCacheUsage.entries >= ids.count
+        }
+    }
 }

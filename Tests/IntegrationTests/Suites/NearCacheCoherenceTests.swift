@@ -17,16 +17,6 @@ extension Integration {
             return Array(repeating: configuration, count: count)
         }
 
-        /// Reads until every store has every session in its near cache.
-        private func warm(_ stores: [RedisSessionStore], _ ids: [SessionID]) async throws {
-            for store in stores {
-                try await eventually("the near cache is warm") {
-                    for id in ids { _ = try await store.session(for: id) }
-                    return store.nearCacheUsage.entries >= ids.count
-                }
-            }
-        }
-
         @Test(
             "R20: 500 logouts with warm near caches: refused on every replica within 100 ms",
             arguments: [false, true])

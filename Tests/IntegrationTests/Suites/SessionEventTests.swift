@@ -42,15 +42,6 @@ extension Integration {
             }
         }
 
-        private func warm(_ stores: [RedisSessionStore], _ ids: [SessionID]) async throws {
-            for store in stores {
-                try await eventually("the near cache is warm") {
-                    for id in ids { _ = try await store.session(for: id) }
-                    return store.nearCacheUsage.entries >= ids.count
-                }
-            }
-        }
-
         @Test(
             "500 sessions end on one replica: it says why, the others know within 100 ms, and each says so once",
             arguments: [false, true])

@@ -29,9 +29,8 @@ func optional(_ product: String, _ package: String, _ traits: Set<String>) -> Ta
 }
 let cryptoExtras = optional("CryptoExtras", "swift-crypto", ["OIDC", "Demo"])
 let httpClient = optional("AsyncHTTPClient", "async-http-client", ["OIDC"])
-let hummingbird = optional("Hummingbird", "hummingbird", ["Hummingbird", "Gateway"])
+let hummingbird = optional("Hummingbird", "hummingbird", ["Hummingbird", "Demo"])
 let hummingbirdTesting = optional("HummingbirdTesting", "hummingbird", ["Hummingbird"])
-let nioHTTPTypes = optional("NIOHTTPTypes", "swift-nio-extras", ["Gateway"])
 let configuration = optional("Configuration", "swift-configuration", ["Gateway"])
 let argumentParser = optional("ArgumentParser", "swift-argument-parser", ["Gateway"])
 let mustache = optional("Mustache", "swift-mustache", ["Gateway"])
@@ -76,7 +75,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.10.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.7.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.97.0"),
-        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.25.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
@@ -104,15 +102,17 @@ let package = Package(
             dependencies: ["Cloakroom", crypto, cryptoExtras, httpClient, lifecycle, logging, nioCore, nioHTTP1]),
         // What HTTP means for sessions, login and logout: no framework, no socket.
         .target(name: "CloakroomHTTP", dependencies: ["Cloakroom", crypto, httpTypes, logging]),
+        // HTTP/1.1 in bytes, for the gateway: knows no session and no route.
+        .target(name: "CloakroomHTTP1", dependencies: [nioCore]),
         .target(
             name: "CloakroomHummingbird",
             dependencies: ["Cloakroom", "CloakroomHTTP", hummingbird, httpTypes, nioCore]),
         .target(
             name: "CloakroomGateway",
             dependencies: [
-                "Cloakroom", "CloakroomRedis", "CloakroomOIDC", "CloakroomHTTP", configuration, hummingbird,
-                httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore, nioHTTP1, nioHTTPTypes,
-                nioPosix, systemPackage, yams,
+                "Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "CloakroomOIDC", "CloakroomHTTP",
+                "CloakroomHTTP1", configuration, httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore,
+                nioPosix, nioSSL, systemPackage, yams,
             ]),
         // A small OpenID provider for the demo and tests; not in programs for production.
         .target(
@@ -161,6 +161,8 @@ let package = Package(
             name: "CloakroomHTTPTests",
             dependencies: ["Cloakroom", "CloakroomHTTP", crypto, httpTypes, logging]),
         .testTarget(
+            name: "CloakroomHTTP1Tests", dependencies: ["CloakroomHTTP1", "TestSupport", nioCore]),
+        .testTarget(
             name: "CloakroomHummingbirdTests",
             dependencies: [
                 "Cloakroom", "CloakroomHTTP", "CloakroomHummingbird", hummingbird, hummingbirdTesting, httpTypes,
@@ -169,8 +171,9 @@ let package = Package(
         .testTarget(
             name: "CloakroomGatewayTests",
             dependencies: [
-                "Cloakroom", "CloakroomGateway", "CloakroomHTTP", "CloakroomOIDC", "DevIdentityProvider",
-                configuration, hummingbird, hummingbirdTesting, httpClient, httpTypes, lifecycle, logging, nioCore,
+                "Cloakroom", "CloakroomGateway", "CloakroomHTTP", "CloakroomHTTP1", "CloakroomOIDC",
+                "DevIdentityProvider", "TestSupport", configuration, hummingbird, hummingbirdTesting, httpClient,
+                httpTypes, lifecycle, logging, nioCore,
                 nioHTTP1, nioPosix,
             ]),
         .testTarget(

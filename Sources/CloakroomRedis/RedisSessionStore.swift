@@ -15,7 +15,7 @@ public import struct Foundation.Date
 /// - A Redis that can't be reached or refuses makes every call throw ``SessionStoreError``: never "no session".
 ///
 /// ``run()`` keeps the connections and must run for as long as the store is used.
-public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Service {
+public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeRecordStore, Service {
     /// How often a change tries again when others change the same session at the same time.
     private static let changeAttempts = 128
 
@@ -126,6 +126,8 @@ public final class RedisSessionStore: SessionTransfer, OneTimeRecordStore, Servi
         if let hit, !hit.mustTouch { return hit.session }
         return try await session(for: id, hit)
     }
+
+    package func nearSession(for id: SessionID) -> Session? { nearCache?.free(id) }
 
     /// The session, where Redis must be called to have it or to note its use.
     private func session(for id: SessionID, _ hit: NearCacheShard.Hit?) async throws -> Session? {

@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 
 /// Runs tasks on the thread of an event loop.
 ///
@@ -7,7 +7,7 @@ import NIOCore
 public final class EventLoopTaskExecutor: TaskExecutor {
     private let eventLoop: any EventLoop
 
-    init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
+    package init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
 
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)

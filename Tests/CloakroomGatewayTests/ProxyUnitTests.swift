@@ -1,6 +1,8 @@
 import CloakroomHTTP
-import HTTPTypes
-import NIOHTTP1
+import CloakroomHTTP1
+import Foundation
+import NIOCore
+import TestSupport
 import Testing
 
 @testable import CloakroomGateway
@@ -39,62 +41,183 @@ import Testing
         #expect(UpstreamPath(target)?.pathAndQuery == sent)
     }
 
-    private func client() throws -> ProxyFields.Client {
-        .init(
-            remoteAddress: "192.0.2.7", publicURL: try #require(PublicURL("https://app.example.com")),
-            accessToken: "the-token")
+    /// A head that was read from these bytes.
+    private func request(_ lines: String...) throws -> RequestHead {
+        var buffer = ByteBuffer(string: lines.joined(separator: "\r\n") + "\r\n\r\n")
+        var decoder = RequestDecoder()
+        guard case .head(let head)? = try decoder.next(&buffer) else { throw TestFailure() }
+        return head
     }
 
-    private func fields(_ pairs: [(String, String)]) throws -> HTTPFields {
-        var fields = HTTPFields()
-        for (name, value) in pairs {
-            fields.append(HTTPField(name: try #require(HTTPField.Name(name)), value: value))
-        }
-        return fields
+    private func response(_ lines: String...) throws -> ResponseHead {
+        var buffer = ByteBuffer(string: lines.joined(separator: "\r\n") + "\r\n\r\n")
+        var decoder = ResponseDecoder()
+        decoder.expectResponse(toHead: false)
+        guard case .head(let head)? = try decoder.next(&buffer) else { throw TestFailure() }
+        return head
+    }
+
+    private struct TestFailure: Error {}
+
+    private func forwarded(_ publicURL: String = "https://app.example.com") throws -> ForwardedHead {
+        ForwardedHead(
+            target: try UpstreamTarget("http://api.internal:8000"), publicURL: try #require(PublicURL(publicURL)))
+    }
+
+    private func lines(_ head: RequestHead, path: String? = nil) throws -> [String] {
+        var out = ByteBuffer()
+        try forwarded().write(
+            head, path: path, accessToken: "the-token", address: Array("192.0.2.7".utf8), into: &out)
+        let text = String(buffer: out)
+        #expect(text.hasSuffix("\r\n\r\n"))
+        return text.components(separatedBy: "\r\n").dropLast(2)
     }
 
     @Test("R36, R37, R38: only harmless fields of the client go upstream, and ours are added")
     func requestFields() throws {
-        let sent = try fields([
-            ("Accept", "a/b"), ("X-Custom", "1"), ("Content-Type", "text/plain"), ("Authorization", "Basic evil"),
-            ("Cookie", "a=1; __Host-cloakroom_session=secret"), ("Cookie", "cloakroom_login=secret; b=2"),
-            ("X-Forwarded-For", "evil"), ("X-Forwarded-Host", "evil"), ("X-Forwarded-Proto", "evil"),
-            ("X-Forwarded-User", "evil"), ("X-Forwarded-Access-Token", "evil"), ("Forwarded", "for=evil"),
-            ("X-Auth-Request-User", "evil"), ("X_Forwarded_For", "evil"), ("X_Auth_Request_Email", "evil"),
-            ("X-Auth_Request-User", "evil"), ("X-Real-IP", "evil"), ("X_Real_IP", "evil"), ("Remote-User", "evil"),
-            ("Connection", "close, X-Listed, Authorization, X-Forwarded-For"), ("X-Listed", "evil"),
-            ("Keep-Alive", "evil"), ("TE", "evil"), ("Trailer", "evil"), ("Upgrade", "evil"),
-            ("Proxy-Authorization", "evil"),
-            ("Proxy-Connection", "evil"), ("Transfer-Encoding", "chunked"), ("Content-Length", "3"), ("Host", "evil"),
-            ("Expect", "100-continue"), ("X-CSRF", "1"),
-        ])
-        let got = ProxyFields.request(sent, client: try client())
-        let all = got.map { "\($0.name): \($0.value)" }.sorted()
+        let head = try request(
+            "POST /api/x HTTP/1.1", "Accept: a/b", "X-Custom:  1 ", "Content-Type: text/plain",
+            "Authorization: Basic evil", "Cookie: a=1; __Host-cloakroom_session=secret; ;x",
+            "Cookie: cloakroom_login=secret; b=2", "X-Forwarded-For: evil", "X-Forwarded-Host: evil",
+            "X-Forwarded-Proto: evil", "X-Forwarded-User: evil", "X-Forwarded-Access-Token: evil",
+            "Forwarded: for=evil", "X-Real-IP: evil", "Remote-User: evil",
+            "Connection: close, X-Listed, Authorization, X-Forwarded-For", "X-Listed: evil", "Keep-Alive: evil",
+            "TE: evil", "Trailer: evil", "Upgrade: evil", "Proxy-Authorization: evil", "Proxy-Connection: evil",
+            "Transfer-Encoding: chunked", "Host: evil", "Expect: 100-continue", "X-CSRF: 1", "HTTP2-Settings: evil",
+            "Via: evil", "X-Last: 2")
         #expect(
-            all == [
-                "Accept: a/b", "Authorization: Bearer the-token", "Content-Type: text/plain", "Cookie: a=1; b=2",
-                "X-Custom: 1", "X-Forwarded-For: 192.0.2.7", "X-Forwarded-Host: app.example.com",
-                "X-Forwarded-Proto: https",
+            try lines(head) == [
+                "POST /api/x HTTP/1.1", "Host: api.internal:8000", "Accept: a/b", "X-Custom:  1 ",
+                "Content-Type: text/plain", "X-Last: 2", "Cookie: a=1; x; b=2", "Authorization: Bearer the-token",
+                "X-Forwarded-For: 192.0.2.7", "X-Forwarded-Proto: https", "X-Forwarded-Host: app.example.com",
+                "Transfer-Encoding: chunked",
             ])
+    }
+
+    @Test(
+        "R37: no spelling that some server takes for a field of ours gets through, in any case and with any separator")
+    func spellings() throws {
+        let forgeable = [
+            "authorization", "forwarded", "host", "content-length", "expect", "via", "x-real-ip", "x-client-ip",
+            "x-original-url", "x-rewrite-url", "x-original-uri", "x-remote-user", "remote-user", "true-client-ip",
+            "cf-connecting-ip", "x-csrf", "connection", "keep-alive", "proxy-authenticate", "proxy-authorization",
+            "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings", "x-forwarded-for",
+            "x-forwarded-", "x-forwarded-anything-at-all", "x-auth-request-user", "x-auth-request-",
+        ]
+        let separators = ["-", "_", ".", "!", "#", "$", "%", "&", "'", "*", "+", "^", "`", "|", "~"]
+        for name in forgeable {
+            for separator in separators {
+                for spelling in [
+                    name.replacing("-", with: separator), name.replacing("-", with: separator).uppercased(),
+                    name.replacing("-", with: separator, maxReplacements: 1).capitalized,
+                ] {
+                    let bytes = Array(spelling.utf8)
+                    bytes.withUnsafeBytes { bytes in
+                        #expect(FieldNames.inward(bytes, 0..<bytes.count) == .drop, "\(spelling)")
+                    }
+                }
+            }
+        }
+        for name in [
+            "x-forwarded", "xforwardedfor", "x-forwardedfor", "authorizations", "cookies", "x-csrf-token", "tea",
+        ] {
+            let bytes = Array(name.utf8)
+            bytes.withUnsafeBytes { #expect(FieldNames.inward($0, 0..<$0.count) == .pass, "\(name)") }
+        }
+    }
+
+    @Test("the length of a body is said as the client said it, and its absence where one is usual")
+    func requestFraming() throws {
+        #expect(try lines(request("GET /api HTTP/1.1", "Host: a"), path: "/api/y").first == "GET /api/y HTTP/1.1")
+        #expect(try !lines(request("GET /api HTTP/1.1", "Host: a")).contains { $0.contains("Content-Length") })
+        #expect(try lines(request("PUT /api HTTP/1.1", "Host: a")).last == "Content-Length: 0")
+        #expect(
+            try lines(request("PUT /api HTTP/1.1", "Host: a", "Content-Length: 1234567")).last
+                == "Content-Length: 1234567")
     }
 
     @Test("R32, R36, R37: the upstream can set neither our cookies nor CORS, nor fields of its connection")
     func responseFields() throws {
-        let got = ProxyFields.response([
-            "Content-Type": "text/plain", "X-Custom": "1", "Set-Cookie": "a=1; Path=/",
-            "set-cookie": "__Host-cloakroom_session=evil", "Set-cookie": " cloakroom_session =evil; Path=/",
-            "SET-COOKIE": "cloakroom_login", "Set-CookiE": "=cloakroom_session=evil",
-            "Set-COOKIE": " = cloakroom_login =evil", "sEt-Cookie": "cloakroom_session=\u{301}evil",
-            "Access-Control-Allow-Origin": "*", "Connection": "X-Listed",
-            "X-Listed": "evil", "Transfer-Encoding": "chunked", "Keep-Alive": "timeout=5",
-            "X-Cloakroom-Replica": "evil", "Cache-Control": "public, max-age=60", "Location": "/elsewhere",
-        ])
-        let all = got.map { "\($0.name.canonicalName): \($0.value)" }.sorted()
+        let head = try response(
+            "HTTP/1.1 200 Fine", "Content-Type: text/plain", "X-Custom: 1", "Set-Cookie: a=1; Path=/",
+            "set-cookie: __Host-cloakroom_session=evil", "Set-cookie:  cloakroom_session =evil; Path=/",
+            "SET-COOKIE: cloakroom_login", "Set-CookiE: =cloakroom_session=evil",
+            "Set-COOKIE:  = cloakroom_login =evil", "Access-Control-Allow-Origin: *", "Connection: X-Listed",
+            "X-Listed: evil", "Content-Length: 3", "Keep-Alive: timeout=5", "X-Cloakroom-Replica: evil",
+            "Cache-Control: public, max-age=60", "Strict-Transport-Security: max-age=0", "Location: /elsewhere")
+        var out = ByteBuffer()
+        _ = try forwarded().write(head, into: &out)
         #expect(
-            all == [
-                "cache-control: no-store", "content-type: text/plain", "location: /elsewhere",
-                "set-cookie: a=1; Path=/",
-                "x-custom: 1",
-            ])
+            String(buffer: out) == """
+                HTTP/1.1 200 Fine\r\nContent-Type: text/plain\r\nX-Custom: 1\r\nSet-Cookie: a=1; Path=/\r\n\
+                Location: /elsewhere\r\nCache-Control: no-store\r\n
+                """)
+    }
+
+    @Test("every response has the security fields, beside those of its own that count instead")
+    func securityFields() throws {
+        let fields = SecurityFields(publicURL: try #require(PublicURL("https://app.example.com")))
+        let prepared = SecurityFieldBytes(fields, replicaName: "r1")
+        for (own, absent) in [
+            ([], []), (["Referrer-Policy: no-referrer"], ["Referrer-Policy"]),
+            (["Content-Security-Policy: default-src *"], ["default-src"]),
+            (
+                ["Content-Security-Policy: default-src *", "content-security-policy: frame-ancestors *"],
+                ["frame-ancestors"]
+            ),
+        ] as [([String], [String])] {
+            var decoded = ByteBuffer(
+                string: (["HTTP/1.1 200 OK", "Content-Length: 0"] + own).joined(separator: "\r\n") + "\r\n\r\n")
+            var decoder = ResponseDecoder()
+            decoder.expectResponse(toHead: false)
+            guard case .head(let head)? = try decoder.next(&decoded) else { throw TestFailure() }
+            var out = ByteBuffer()
+            let text = String(decoding: prepared.bytes(try forwarded().write(head, into: &out)), as: UTF8.self)
+            #expect(
+                text.contains("X-Content-Type-Options: nosniff\r\n") && text.contains("X-Cloakroom-Replica: r1\r\n"))
+            #expect(text.contains("Strict-Transport-Security: "))
+            for name in absent { #expect(!text.contains(name), "\(own): \(text)") }
+            if own.count == 1, own[0].hasPrefix("Content") { #expect(text.contains("frame-ancestors 'none'")) }
+            if own.isEmpty { #expect(text.contains("default-src") && text.contains("Referrer-Policy")) }
+        }
+    }
+
+    @Test("numbers are written as they are read")
+    func numbers() {
+        for number in [0, 1, 9, 10, 15, 16, 17, 255, 256, 4095, 65_536, 1_234_567_890, Int.max] {
+            var (decimal, hexadecimal) = (ByteBuffer(), ByteBuffer())
+            decimal.writeDecimal(number)
+            hexadecimal.writeHexadecimal(number)
+            #expect(String(buffer: decimal) == "\(number)")
+            #expect(String(buffer: hexadecimal) == String(number, radix: 16))
+        }
+    }
+
+    @Test("what is taken for a plain path at a glance is what a closer look would pass on as it is")
+    func plainPaths() throws {
+        var random = SeededGenerator()
+        let parts = ["/", ".", "..", "a", "%2e", "%2F", "%", "%4", "?", "#", ";", "\\", "[", "b%20c", "~", "&=+", "|"]
+        var plain = 0
+        for _ in 0..<20_000 {
+            var target = "/api"
+            for _ in 0..<Int.random(in: 0...6, using: &random) { target += parts.randomElement(using: &random) ?? "" }
+            let head = try request("GET \(target) HTTP/1.1", "Host: a")
+            guard UpstreamPath.isPlain(head) else { continue }
+            plain += 1
+            #expect(UpstreamPath(target)?.pathAndQuery == target)
+        }
+        #expect(plain > 500)
+    }
+
+    @Test("Date is the one of RFC 9110 §5.6.7")
+    func dates() {
+        for (seconds, text) in [
+            (0.0, "Thu, 01 Jan 1970 00:00:00"), (784_111_777, "Sun, 06 Nov 1994 08:49:37"),
+            (951_782_399, "Mon, 28 Feb 2000 23:59:59"), (951_782_400, "Tue, 29 Feb 2000 00:00:00"),
+            (1_709_251_199, "Thu, 29 Feb 2024 23:59:59"), (4_107_542_400, "Mon, 01 Mar 2100 00:00:00"),
+        ] {
+            let field = DateField.field(Date(timeIntervalSince1970: seconds))
+            #expect(String(decoding: field, as: UTF8.self) == "Date: \(text) GMT\r\n")
+        }
     }
 }

@@ -5,11 +5,10 @@ import Testing
 @testable import CloakroomGateway
 
 @Suite struct RequestIDTests {
-    @Test("Request IDs are padded to one length", arguments: ["", "f", String(repeating: "a", count: 31)])
-    func padding(id: String) {
-        #expect(GatewayContext.padded(id).utf8.count == 32 && GatewayContext.padded(id).hasSuffix(id))
-        let whole = String(repeating: "a", count: 32)
-        #expect(GatewayContext.padded(whole) == whole)
+    @Test("Request IDs have one length, and no two are the same")
+    func text() {
+        #expect(RequestNumber(connection: 0, number: 0).text == String(repeating: "0", count: 32))
+        #expect(RequestNumber(connection: 0xAB_CDEF, number: .max).text == "0000000000abcdefffffffffffffffff")
     }
 
     @Test("R45: the ID that an error shows is the one that the log has")

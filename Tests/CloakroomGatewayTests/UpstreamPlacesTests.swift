@@ -1,4 +1,5 @@
 import Cloakroom
+import Synchronization
 import Testing
 
 @testable import CloakroomGateway
@@ -22,19 +23,34 @@ import Testing
         #expect(table.counts == (0, 0))
     }
 
-    @Test("a place is free again when nobody holds it; one that is cancelled while it waits leaves nothing behind")
+    @Test("R50: from many threads, each place is given back once, and whoever waits gets it or gives up")
     func places() async throws {
-        let places = UpstreamPlaces(limit: 1, perSession: 1)
-        let session = SessionID().handle
-        for _ in 0..<1000 {
-            var place = try await places.take(for: session)
-            #expect(place != nil)
-            let waiting = Task { try await places.take(for: SessionID().handle) != nil }
-            if Bool.random() { await Task.yield() }
-            waiting.cancel()
-            place = nil
-            _ = await waiting.result
+        let places = UpstreamPlaces(limit: 4, perSession: 2)
+        let sessions = (0..<8).map { _ in SessionID().handle }
+        await withTaskGroup(of: Void.self) { group in
+            for session in sessions {
+                group.addTask {
+                    for _ in 0..<1000 {
+                        guard !places.take(for: session) else {
+                            await Task.yield()
+                            places.giveBack(session)
+                            continue
+                        }
+                        let isGranted = Mutex(false)
+                        switch places.wait(for: session, onGrant: { isGranted.withLock { $0 = true } }) {
+                        case .granted: places.giveBack(session)
+                        case .refused: break
+                        case .waiting(let number):
+                            if Bool.random() { await Task.yield() }
+                            guard !places.giveUp(number) else { continue }
+                            // Whoever grants it does so before it says so.
+                            while !isGranted.withLock({ $0 }) { await Task.yield() }
+                            places.giveBack(session)
+                        }
+                    }
+                }
+            }
         }
-        #expect(try await places.take(for: session) != nil)
+        #expect(places.counts == (0, 0))
     }
 }

@@ -51,11 +51,13 @@ final class UpstreamServer: Sendable {
             let name = field.name.canonicalName
             headers[name] = .string([headers[name]?.string, field.value].compactMap { $0 }.joined(separator: "|"))
         }
+        let answer = JSONValue.object([
+            "method": .string(request.method.rawValue), "target": .string(request.head.path ?? ""),
+            "headers": .object(headers), "body": .string(String(buffer: body)),
+        ])
         return Response(
-            .json([
-                "method": .string(request.method.rawValue), "target": .string(request.head.path ?? ""),
-                "headers": .object(headers), "body": .string(String(buffer: body)),
-            ]))
+            status: .ok, headers: [.contentType: "application/json"],
+            body: .init(byteBuffer: ByteBuffer(bytes: answer.serialized)))
     }
 
     private struct Counter: RouterMiddleware {

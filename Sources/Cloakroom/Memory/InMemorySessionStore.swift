@@ -9,7 +9,7 @@ package import struct Foundation.Date
 /// Not for production, and it says so in one warning when it is made: its sessions vanish with the process and no other
 /// replica sees them. It holds a bounded number of sessions and drops ended ones by itself, on writes and, while
 /// ``run()`` runs, every half minute.
-public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Service {
+public final class InMemorySessionStore: SessionStore, NearSessions, OneTimeRecordStore, Service {
     /// The shards share the bound; each has its lock, so that tasks on different cores seldom meet.
     private static let shardCount = 64
 
@@ -91,6 +91,8 @@ public final class InMemorySessionStore: SessionStore, OneTimeRecordStore, Servi
     public nonisolated(nonsending) func session(for id: SessionID) async throws -> Session? {
         shard(of: id).session(for: id, now: now())
     }
+
+    package func nearSession(for id: SessionID) -> Session? { shard(of: id).session(for: id, now: now()) }
 
     public func deleteSession(_ id: SessionID) async throws {
         if let ended = shard(of: id).remove(id, now: now()) { forget([ended]) }

@@ -1,3 +1,5 @@
+import Synchronization
+
 public import struct Foundation.Date
 
 /// A logged-in user's session as a store keeps it.
@@ -8,8 +10,25 @@ public struct Session: Sendable, Equatable {
     /// copy of one that holds a dozen strings would cost more than finding it.
     private final class Storage: Sendable {
         let fields: Fields
+        /// When the access token ends, as the bits of its time, once someone has asked: to find it out is to parse the token.
+        private let tokenEnd = Atomic<UInt64>(Storage.unknown)
+
+        private static let unknown = UInt64.max
+        private static let never = UInt64.max - 1
 
         init(_ fields: Fields) { self.fields = fields }
+
+        var accessTokenExpiresAt: Date? {
+            switch tokenEnd.load(ordering: .relaxed) {
+            case Self.never: return nil
+            case Self.unknown:
+                let end = fields.accessTokenExpiresAt
+                tokenEnd.store(
+                    end?.timeIntervalSinceReferenceDate.bitPattern ?? Self.never, ordering: .relaxed)
+                return end
+            case let bits: return Date(timeIntervalSinceReferenceDate: Double(bitPattern: bits))
+            }
+        }
     }
 
     private struct Fields: Sendable, Equatable {
@@ -23,6 +42,12 @@ public struct Session: Sendable, Equatable {
         let client: SessionClient?
         var attributes: SessionAttributes
         var otherFields: JSONObject
+
+        var accessTokenExpiresAt: Date? {
+            if let expiry = unverifiedJWTExpiry(tokens.accessToken) { return expiry }
+            guard let seconds = tokens.expiresIn else { return nil }
+            return (refreshedAt ?? createdAt).addingTimeInterval(Double(seconds))
+        }
     }
 
     private var storage: Storage
@@ -108,11 +133,7 @@ public struct Session: Sendable, Equatable {
     ///
     /// That is its own `exp` if it is a JWT, else the time of the last refresh or of the login plus `expires_in`.
     /// `nil` when neither is known.
-    public var accessTokenExpiresAt: Date? {
-        if let expiry = unverifiedJWTExpiry(tokens.accessToken) { return expiry }
-        guard let seconds = tokens.expiresIn else { return nil }
-        return (refreshedAt ?? createdAt).addingTimeInterval(Double(seconds))
-    }
+    public var accessTokenExpiresAt: Date? { storage.accessTokenExpiresAt }
 
     /// The user; `nil` if the provider named none.
     public var user: UserIdentity? {

@@ -40,8 +40,18 @@ public struct LineLogHandler: LogHandler {
         var all = metadataProvider?.get() ?? [:]
         all.merge(metadata) { $1 }
         all.merge(event.metadata ?? [:]) { $1 }
-        let members = all.sorted { $0.key < $1.key }.map { (Self.name($0.key), "\($0.value)") }
+        let members = all.sorted { $0.key < $1.key }.map { (Self.escaped($0.key), "\($0.value)") }
         write(Self.line(format, event.level, label: label, "\(event.message)", members))
+    }
+
+    /// Whether it adds nothing to what it is given.
+    var isPlain: Bool { metadata.isEmpty && metadataProvider == nil }
+
+    /// Writes a line for a request.
+    ///
+    /// - Parameter members: in the order of their names.
+    func writeRequest(_ members: [(String, String)]) {
+        write(Self.line(format, .info, label: label, "Request", members))
     }
 
     static func line(
@@ -61,11 +71,6 @@ public struct LineLogHandler: LogHandler {
             let suffix = members.map { " \($0)=\(quoted($1))" }.joined()
             return "\(time) \(level.rawValue.uppercased()) \(escaped(message))\(suffix)\n"
         }
-    }
-
-    /// Hummingbird's name for the request's ID is its own affair.
-    private static func name(_ key: String) -> String {
-        key == GatewayContext.requestIDKey ? "request_id" : escaped(key)
     }
 
     private static func quoted(_ value: String) -> String {

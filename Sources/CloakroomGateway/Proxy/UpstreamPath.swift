@@ -1,9 +1,10 @@
 import Cloakroom
+import CloakroomHTTP1
 
 /// The path and query of a request for the upstream, taken as they came once nothing in them can lead elsewhere.
 ///
 /// Only what a URI can't hold (RFC 3986 appendix A) but clients send all the same, such as `[`, `|` and stray percent signs,
-/// is escaped: the HTTP client's URL parser would choose for itself how.
+/// is escaped: upstreams would choose for themselves how.
 struct UpstreamPath: Equatable {
     static let maximumLength = 8192
 
@@ -23,6 +24,46 @@ struct UpstreamPath: Equatable {
             guard Self.isHarmless(segment) else { return nil }
         }
         pathAndQuery = Self.escaped(target)
+    }
+
+    /// Whether the target is a path below `/api` that can go on as it came, as far as a look at its bytes tells: nearly all
+    /// are. Of one that is not so plain, the initializer decides.
+    static func isPlain(_ head: RequestHead) -> Bool {
+        let target = head.target
+        guard target.count <= maximumLength, target.count >= 4 else { return false }
+        return head.fields.withBytes { bytes in
+            var index = target.lowerBound + 4
+            guard bytes[target.lowerBound..<index].elementsEqual("/api".utf8),
+                index == target.upperBound || bytes[index] == UInt8(ascii: "/") || bytes[index] == UInt8(ascii: "?")
+            else { return false }
+            while index < target.upperBound, bytes[index] != UInt8(ascii: "?") {
+                // Escapes, parameters, and segments that begin with a dot are for a closer look.
+                guard !isUnusual(bytes[index]), bytes[index] != UInt8(ascii: "%"), bytes[index] != UInt8(ascii: ";"),
+                    bytes[index] != UInt8(ascii: ".") || bytes[index - 1] != UInt8(ascii: "/")
+                else { return false }
+                index += 1
+            }
+            while index < target.upperBound {
+                guard !isUnusual(bytes[index]) else { return false }
+                if bytes[index] == UInt8(ascii: "%") {
+                    guard index + 2 < target.upperBound, PercentCoding.hexValue(bytes[index + 1]) != nil,
+                        PercentCoding.hexValue(bytes[index + 2]) != nil
+                    else { return false }
+                }
+                index += 1
+            }
+            return true
+        }
+    }
+
+    private static func isUnusual(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "["), UInt8(ascii: "\\"),
+            UInt8(ascii: "]"), UInt8(ascii: "^"), UInt8(ascii: "`"), UInt8(ascii: "{"), UInt8(ascii: "|"),
+            UInt8(ascii: "}"), UInt8(ascii: "#"):
+            true
+        default: false
+        }
     }
 
     private static let unfit = Set("\"<>[\\]^`{|}".utf8)

@@ -2,64 +2,53 @@ import Cloakroom
 import Synchronization
 
 /// How many requests may be with the upstream at once: in all, and of one session, so that nobody's can use up what others
-/// need (R50). A request beyond that waits for a place for a while; not more requests may wait than may be served.
+/// need (R50). A request beyond that may wait for a place; not more requests may wait than may be served.
+///
+/// All event loops share it. Whoever has a place gives it back, once.
 final class UpstreamPlaces: Sendable {
-    /// How long a request waits for a place.
-    static let patience = Duration.seconds(5)
-
-    /// A place is free again when nobody holds this any more, however its exchange ended.
-    final class Place: Sendable {
-        private let places: UpstreamPlaces
-        private let session: SessionHandle
-
-        fileprivate init(_ places: UpstreamPlaces, _ session: SessionHandle) {
-            self.places = places
-            self.session = session
-        }
-
-        deinit { places.giveBack(session) }
+    /// What came of waiting for a place.
+    enum Wait: Equatable {
+        case granted
+        /// The grant comes later; ``giveUp(_:)`` ends the wait.
+        case waiting(UInt64)
+        /// Too many wait already.
+        case refused
     }
 
-    private let table: Mutex<UpstreamPlaceTable<CheckedContinuation<Bool, Never>>>
+    private let table: Mutex<UpstreamPlaceTable<@Sendable () -> Void>>
 
     init(limit: Int, perSession: Int) {
         table = Mutex(UpstreamPlaceTable(limit: limit, perSession: perSession))
     }
 
-    /// A place for a request of this session.
+    /// How many places are taken, and how many requests wait.
+    var counts: (taken: Int, waiting: Int) { table.withLock { $0.counts } }
+
+    /// Takes a place for a request of this session if one is free.
+    func take(for session: SessionHandle) -> Bool { table.withLock { $0.take(session) } }
+
+    /// Waits for a place for a request of this session.
     ///
-    /// - Returns: `nil` when none got free in time, or too many wait already.
-    func take(for session: SessionHandle) async throws -> Place? {
-        if table.withLock({ $0.take(session) }) { return Place(self, session) }
-        guard let number = table.withLock({ $0.nextNumber() }) else { return nil }
-        let timer = Task {
-            try await Task.sleep(for: Self.patience)
-            giveUp(number)
-        }
-        defer { timer.cancel() }
-        let isGranted = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let answer = table.withLock { table -> Bool? in
-                    // Cancelled before it waits, it must not wait at all: the handler has run already.
-                    if Task.isCancelled { return false }
-                    return table.wait(continuation, number, for: session)
-                }
-                if let answer { continuation.resume(returning: answer) }
+    /// - Parameter onGrant: called later, on whichever thread gives a place back.
+    func wait(for session: SessionHandle, onGrant: @escaping @Sendable () -> Void) -> Wait {
+        table.withLock { table in
+            guard let number = table.nextNumber() else { return .refused }
+            return switch table.wait(onGrant, number, for: session) {
+            case nil: .waiting(number)
+            case true?: .granted
+            case false?: .refused
             }
-        } onCancel: {
-            giveUp(number)
         }
-        let place = isGranted ? Place(self, session) : nil
-        try Task.checkCancellation()
-        return place
     }
 
-    private func giveUp(_ number: UInt64) {
-        table.withLock { $0.removeWaiter(number) }?.resume(returning: false)
-    }
+    /// Ends a wait.
+    ///
+    /// - Returns: `false` when the place was granted already: it must be given back.
+    func giveUp(_ number: UInt64) -> Bool { table.withLock { $0.removeWaiter(number) } != nil }
 
-    private func giveBack(_ session: SessionHandle) {
-        table.withLock { $0.giveBack(session) }?.resume(returning: true)
+    /// Frees a place.
+    func giveBack(_ session: SessionHandle) {
+        table.withLock { $0.giveBack(session) }?()
     }
 }
 

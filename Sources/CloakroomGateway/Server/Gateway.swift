@@ -2,7 +2,6 @@ import AsyncHTTPClient
 public import Cloakroom
 import CloakroomHTTP
 import CloakroomOIDC
-import Hummingbird
 public import Logging
 import NIOCore
 import NIOPosix
@@ -71,19 +70,17 @@ public struct Gateway: Service {
     public func run() async throws {
         let group = MultiThreadedEventLoopGroup.singleton
         let provider = HTTPClient(eventLoopGroup: group, configuration: RelyingParty.httpClientConfiguration())
-        let upstream = HTTPClient(eventLoopGroup: group, configuration: upstreamConfiguration)
         let result: Result<Void, any Error>
         do {
-            result = .success(try await serve(provider: provider, upstream: upstream))
+            result = .success(try await serve(provider: provider, group: group))
         } catch {
             result = .failure(error)
         }
-        try? await upstream.shutdown()
         try? await provider.shutdown()
         try result.get()
     }
 
-    private func serve(provider: HTTPClient, upstream: HTTPClient) async throws {
+    private func serve(provider: HTTPClient, group: any EventLoopGroup) async throws {
         let events = SessionEvents()
         events.add(SessionEventLog(logger: logger))
         events.add(SessionEventMetrics())
@@ -101,48 +98,50 @@ public struct Gateway: Service {
         let refresher = TokenRefresher(
             store: store, relyingParty: relyingParty, configuration: settings.refresh.configuration,
             events: events, logger: logger)
-        let responder = try GatewayResponder(
-            settings: settings, publicURL: publicURL, store: store, relyingParty: relyingParty, client: upstream,
-            refresher: refresher, events: events)
-        let application = Application(
-            responder: responder,
-            server: .http1(
-                configuration: .init(
-                    additionalChannelHandlers: [ClientConnectionHandler()],
-                    idleTimeout: .seconds(75),
-                    httpDecoderConfiguration: .init(maxHeaderFieldSize: 32_768, maxHeaderListSize: 65_536))),
-            configuration: .init(address: .hostname(settings.host, port: settings.port)),
-            // What comes last stops first: the server, then the refreshes, and the store when nobody needs it any more.
-            services: made.services + [
+        let core = try GatewayCore(
+            settings: settings, publicURL: publicURL, store: store, relyingParty: relyingParty, refresher: refresher,
+            events: events, logger: logger)
+        let listener = ListenerService(
+            core: core, host: settings.host, port: settings.port, group: group, logger: logger,
+            onRunning: onServerRunning)
+        // What comes last stops first: the listener, then the refreshes, and the store when nobody needs it any more.
+        let services: [any Service] =
+            made.services + [
                 SecretReload(settings: settings, stores: made.redis, requests: reloads.stream, logger: logger),
                 refresher,
                 ProviderWarmUp(relyingParty: relyingParty, logger: logger),
-            ],
-            onServerRunning: { [onServerRunning] channel in
-                await onServerRunning(channel.localAddress?.port ?? 0)
-            },
-            logger: logger)
-        do {
-            try await application.run()
-        } catch let error as IOError {
-            let reason = error.errnoCode == EADDRINUSE ? "the address is in use" : "\(error)"
-            throw GatewayError.cannotListen(host: settings.host, port: settings.port, reason: reason)
-        } catch is SocketAddressError.UnknownHost {
-            throw GatewayError.cannotListen(
-                host: settings.host, port: settings.port, reason: "there is no such address")
-        }
+                listener,
+            ]
+        try await ServiceGroup(services: services, logger: logger).run()
+    }
+}
+
+/// Listens until it is asked to stop; requests under way are then answered first.
+private struct ListenerService: Service {
+    let core: GatewayCore
+    let host: String
+    let port: Int
+    let group: any EventLoopGroup
+    let logger: Logger
+    let onRunning: @Sendable (_ port: Int) async -> Void
+
+    func run() async throws {
+        let listener = try await listen()
+        logger.info("Listening on \(host):\(listener.port)")
+        await onRunning(listener.port)
+        // Cancelled or asked to stop, it shuts down; only what is asked waits for others.
+        try? await gracefulShutdown()
+        await listener.shutDown()
     }
 
-    /// Redirects are never followed: they are the browser's business, and the token is for the upstream alone.
-    private var upstreamConfiguration: HTTPClient.Configuration {
-        var configuration = HTTPClient.Configuration(
-            redirectConfiguration: .disallow,
-            timeout: .init(connect: .seconds(5), read: .seconds(300)))
-        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = settings.upstream.maximumConcurrent
-        configuration.connectionPool.retryConnectionEstablishment = false
-        // Shorter than servers commonly keep theirs: a request must not meet one that is just closing, as it might not be
-        // safe to send again.
-        configuration.connectionPool.idleTimeout = .seconds(4)
-        return configuration
+    private func listen() async throws -> Listener {
+        do {
+            return try await Listener(core: core, host: host, port: port, group: group)
+        } catch let error as IOError {
+            let reason = error.errnoCode == EADDRINUSE ? "the address is in use" : "\(error)"
+            throw GatewayError.cannotListen(host: host, port: port, reason: reason)
+        } catch is SocketAddressError.UnknownHost {
+            throw GatewayError.cannotListen(host: host, port: port, reason: "there is no such address")
+        }
     }
 }

@@ -106,6 +106,9 @@ public final class TokenRefresher: Service {
         }
     }
 
+    /// Whether the session's access token can be used as it is, and ``freshSession(_:for:)`` would do nothing.
+    package func isFresh(_ session: Session) -> Bool { need(of: session) == .none }
+
     /// Waits, at the end, for the refreshes under way, so that the store still gets what the provider gave.
     public func run() async throws {
         try? await gracefulShutdown()

@@ -78,6 +78,18 @@ final class NearCache: InvalidationObserver {
         return hit
     }
 
+    /// The session, if it is kept, may be believed, and its use need not be noted now. A miss is counted by whoever asks for
+    /// it in the other way then.
+    func free(_ id: SessionID) -> Session? {
+        let now = Self.now()
+        let key = NearCacheShard.Key(id)
+        guard now < trustedUntil.load(ordering: .acquiring), let session = shard(of: key).free(key, now: now) else {
+            return nil
+        }
+        metrics.hits.increment()
+        return session
+    }
+
     /// Announces a read of the records of these names, one of which may be the session's. Must come before it is sent.
     ///
     /// - Returns: `nil` when nothing can be kept now.

@@ -163,6 +163,17 @@ final class NearCacheShard: Sendable {
         }
     }
 
+    /// The session, if it is kept and its use need not be noted now.
+    func free(_ key: Key, now: UInt64) -> Session? {
+        state.withLock { state in
+            guard let entry = state.entries[key]?.entry, now < entry.deadline, now < entry.touchDue ?? .max else {
+                return nil
+            }
+            if !entry.isUsed.load(ordering: .relaxed) { entry.isUsed.store(true, ordering: .relaxed) }
+            return entry.session
+        }
+    }
+
     /// Announces a read. Must come before the read is sent.
     ///
     /// - Parameter sealedName: the name under which a sealed record of the session may be, if there may be one.

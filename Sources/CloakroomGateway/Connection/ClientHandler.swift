@@ -1,0 +1,403 @@
+import Cloakroom
+import CloakroomHTTP
+import CloakroomHTTP1
+import HTTPTypes
+import Logging
+import NIOCore
+
+/// A client's connection over HTTP/1.1: it reads one request at a time, has it answered, and reads the next.
+///
+/// The rules by which it lives: bytes are read here and nowhere else; a response that comes before the request's end, or
+/// after what is no request, is the connection's last; a client that closes, even only its side, has gone; and what is
+/// kept for a client is bounded, whatever it does.
+final class ClientHandler: ChannelInboundHandler, ClientConnection {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// Bodies up to this many bytes are copied, so that they leave in one piece with what stands around them.
+    private static let copied = 16_384
+
+    private let room: LoopRoom
+    private var context: ChannelHandlerContext?
+    private var address = ClientAddress(nil)
+    private var decoder: RequestDecoder
+    private var input = ByteBuffer()
+    private var output: ByteBuffer
+    private var isReading = false
+    private var hasPeerClosed = false
+    private var isProcessing = false
+
+    /// The request under way, and what is done for it.
+    private var request: GatewayRequest?
+    private var exchange: (any Exchange)?
+    private var response = ResponseState.none
+    /// No request follows the one under way.
+    private var isLast = false
+    private var presented: PresentedSession?
+    private let connectionNumber = UInt64.random(in: .min ... .max)
+    private var requestCount: UInt64 = 0
+
+    private var since = NIODeadline.now()
+    private var unwritableSince: NIODeadline?
+    private var lingering: Lingering?
+
+    private enum ResponseState {
+        case none
+        case body(isChunked: Bool)
+    }
+
+    /// The response has been sent, and what still comes is dropped for a while.
+    private struct Lingering {
+        let until: NIODeadline
+        var dropped = 0
+    }
+
+    init(room: LoopRoom, allocator: ByteBufferAllocator) {
+        self.room = room
+        decoder = RequestDecoder(limits: room.core.limits.message)
+        output = allocator.buffer(capacity: 1024)
+    }
+
+    private var limits: ConnectionLimits { room.core.limits }
+
+    // MARK: What the channel says
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        address = ClientAddress(context.channel.remoteAddress)
+        room.add(self)
+        if context.channel.isActive { readIfWanted() }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { gone() }
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.fireChannelActive()
+        readIfWanted()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        gone()
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        isReading = false
+        var data = unwrapInboundIn(data)
+        guard lingering == nil else { return drop(data.readableBytes) }
+        if input.readableBytes == 0 {
+            if exchange == nil { since = .now() }
+            input = data
+        } else {
+            input.writeBuffer(&data)
+        }
+        process()
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        isReading = false
+        readIfWanted()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            unwritableSince = nil
+            exchange?.clientIsWritable()
+        } else {
+            unwritableSince = .now()
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case ChannelEvent.inputClosed = event else { return context.fireUserInboundEventTriggered(event) }
+        hasPeerClosed = true
+        // What was asked for here and is about to be answered still is. Whoever waits for the upstream has hung up: its
+        // closing looks the same.
+        guard let request, request.isWhole, exchange is LocalExchange else { return close() }
+        isLast = true
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { close() }
+
+    // MARK: Reading
+
+    private func readIfWanted() {
+        guard !isReading, !hasPeerClosed, let context, context.channel.isActive else { return }
+        // With a request under way, reads tell that the client hangs up, until it has sent too much ahead.
+        guard lingering != nil || input.readableBytes < limits.ahead else { return }
+        isReading = true
+        context.read()
+    }
+
+    private func process() {
+        guard !isProcessing else { return }
+        isProcessing = true
+        do throws(HTTP1Failure) {
+            while lingering == nil, context != nil {
+                if let exchange, let request {
+                    guard !request.isWhole, exchange.wantsBody, let event = try decoder.next(&input) else { break }
+                    since = .now()
+                    take(event, exchange, request)
+                } else {
+                    guard case .head(let head)? = try decoder.next(&input) else { break }
+                    try begin(head)
+                }
+            }
+        } catch {
+            refuse(error)
+        }
+        isProcessing = false
+        exchange?.flush()
+        flush()
+        readIfWanted()
+    }
+
+    private func take(_ event: RequestDecoder.Event, _ exchange: any Exchange, _ request: GatewayRequest) {
+        switch event {
+        case .head: break
+        case .body(let data): exchange.bodyCame(data)
+        case .end:
+            request.isWhole = true
+            exchange.bodyEnded()
+        }
+    }
+
+    private func begin(_ head: RequestHead) throws(HTTP1Failure) {
+        let core = room.core
+        requestCount &+= 1
+        since = .now()
+        let request = GatewayRequest(
+            head, route: core.route(head), address: address,
+            number: RequestNumber(connection: connectionNumber, number: requestCount), now: since)
+        if head.framing == .none {
+            // The end, which is there without another byte.
+            _ = try decoder.next(&input)
+            request.isWhole = true
+        }
+        self.request = request
+        response = .none
+        isLast = !head.keepsAlive || head.wantsUpgrade || head.method == .connect || room.isDraining || hasPeerClosed
+        if request.route == .upstream, let upstream = core.upstream, core.upstreamTakes(head.method) {
+            let exchange = ProxyExchange(request, client: self, upstream: upstream, room: room)
+            self.exchange = exchange
+            exchange.start(&presented)
+        } else {
+            let exchange = LocalExchange(request, client: self, room: room)
+            self.exchange = exchange
+            exchange.start()
+        }
+    }
+
+    /// Answers what is no request, if nothing was said yet that it could be taken for a part of.
+    private func refuse(_ failure: HTTP1Failure) {
+        room.core.logger.notice(
+            failure == .malformed(.tls)
+                ? "Refused a TLS handshake: this port speaks plain HTTP" : "Refused a malformed request",
+            metadata: ["problem": "\(failure.name)", "address": "\(address.text ?? "none")"])
+        exchange?.clientIsGone()
+        exchange = nil
+        guard case .none = response else { return close() }
+        isLast = true
+        writeAnswer(
+            .json(["error": "bad_request"], status: .init(code: failure.status)), isHead: false, isHTTP11: true)
+        linger()
+    }
+
+    // MARK: The end of requests and of the connection
+
+    private func requestEnded() {
+        guard let request else { return }
+        self.request = nil
+        exchange = nil
+        response = .none
+        since = .now()
+        guard request.isWhole, !isLast, !room.isDraining else { return linger() }
+        // From within the exchange's own call, the loop that is under way goes on by itself.
+        if !isProcessing { process() }
+    }
+
+    /// Sends what is written, and closes once the client has had time to read it.
+    private func linger() {
+        guard lingering == nil, let context else { return }
+        request = nil
+        exchange = nil
+        input = ByteBuffer()
+        flush()
+        guard !hasPeerClosed, context.channel.isActive else { return close() }
+        lingering = Lingering(until: .now() + limits.linger)
+        context.close(mode: .output, promise: nil)
+        readIfWanted()
+    }
+
+    private func drop(_ count: Int) {
+        lingering?.dropped += count
+        if let lingering, lingering.dropped > limits.lingerBytes { close() }
+    }
+
+    private func close() { context?.close(promise: nil) }
+
+    private func gone() {
+        guard context != nil else { return }
+        context = nil
+        let exchange = exchange
+        self.exchange = nil
+        request = nil
+        room.remove(self)
+        exchange?.clientIsGone()
+    }
+
+    func drain() {
+        isLast = true
+        if exchange == nil, lingering == nil { input.readableBytes == 0 ? close() : linger() }
+    }
+
+    func cutOffConnection() { close() }
+
+    func tick(_ now: NIODeadline) {
+        if let lingering {
+            if now >= lingering.until { close() }
+        } else if let unwritableSince, now - unwritableSince >= limits.stall {
+            close()
+        } else if let exchange, let request {
+            // Without a body there is nothing to wait for; with one, the exchange must want it.
+            if !request.isWhole, exchange.wantsBody, now - since >= limits.stall {
+                timeOut()
+            } else {
+                exchange.tick(now)
+            }
+        } else if input.readableBytes > 0 || requestCount == 0 {
+            if now - since >= limits.head { input.readableBytes > 0 ? timeOut() : close() }
+        } else if now - since >= limits.idle {
+            close()
+        }
+    }
+
+    /// The client took too long to send what it had begun (RFC 9110 §15.5.9).
+    private func timeOut() {
+        exchange?.clientIsGone()
+        exchange = nil
+        guard case .none = response else { return close() }
+        isLast = true
+        writeAnswer(.json(["error": "request_timeout"], status: .requestTimeout), isHead: false, isHTTP11: true)
+        linger()
+    }
+}
+
+extension ClientHandler: ClientStream {
+    var isWritable: Bool { context?.channel.isWritable ?? false }
+
+    func wantsChanged() { if !isProcessing { process() } }
+
+    func askForBody() {
+        guard let request, request.head.expectsContinue, !request.isWhole, case .none = response else { return }
+        beginOutput()
+        output.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
+    }
+
+    func answer(_ answer: HTTPAnswer) {
+        guard let request else { return }
+        writeAnswer(answer, isHead: request.head.method == .head, isHTTP11: request.head.isHTTP11)
+        requestEnded()
+    }
+
+    func beginResponse(_ head: ResponseHead) {
+        guard let request, let upstream = room.core.upstream else { return }
+        room.core.accessLog.write(request, status: head.status)
+        if !request.isWhole { isLast = true }
+        beginOutput()
+        let missing = upstream.forwarded.write(head, into: &output)
+        output.writeBytes(room.core.security.bytes(missing))
+        var isChunked = false
+        if request.head.method == .head || head.status == 304 {
+            // The length is that of what `GET` would bring.
+            if let length = head.contentLength { writeLength(length) }
+        } else if head.status != 204 {
+            switch head.framing {
+            case .none: writeLength(0)
+            case .length(let length): writeLength(length)
+            case .chunked, .untilClose:
+                isChunked = request.head.isHTTP11
+                if isChunked { output.writeStaticString("Transfer-Encoding: chunked\r\n") }
+            }
+        }
+        output.writeStaticString(isLast ? "Connection: close\r\n\r\n" : "\r\n")
+        response = .body(isChunked: isChunked)
+    }
+
+    func sendBody(_ data: ByteBuffer) {
+        guard case .body(let isChunked) = response else { return }
+        beginOutput()
+        if isChunked {
+            output.writeHexadecimal(data.readableBytes)
+            output.writeStaticString("\r\n")
+        }
+        if data.readableBytes <= Self.copied {
+            output.writeImmutableBuffer(data)
+        } else {
+            writeOutput()
+            context?.write(wrapOutboundOut(data), promise: nil)
+            beginOutput()
+        }
+        if isChunked { output.writeStaticString("\r\n") }
+    }
+
+    func endResponse() {
+        if case .body(isChunked: true) = response {
+            beginOutput()
+            output.writeStaticString("0\r\n\r\n")
+        }
+        requestEnded()
+    }
+
+    func cutOff() {
+        writeOutput()
+        close()
+    }
+
+    func flush() {
+        writeOutput()
+        context?.flush()
+    }
+
+    private func writeAnswer(_ answer: HTTPAnswer, isHead: Bool, isHTTP11: Bool) {
+        if let request {
+            room.core.accessLog.write(request, status: answer.status.code)
+            if !request.isWhole { isLast = true }
+        }
+        beginOutput()
+        output.writeStaticString("HTTP/1.1 ")
+        output.writeDecimal(answer.status.code)
+        output.writeStaticString(" ")
+        output.writeString(answer.status.reasonPhrase)
+        output.writeStaticString("\r\n")
+        var missing = SecurityFieldBytes.Missing()
+        for field in answer.headers {
+            output.writeString(field.name.rawName)
+            output.writeStaticString(": ")
+            output.writeString(field.value)
+            output.writeStaticString("\r\n")
+            missing.note(field)
+        }
+        output.writeBytes(room.core.security.bytes(missing))
+        room.dates.write(into: &output)
+        writeLength(answer.body.count)
+        output.writeStaticString(isLast ? "Connection: close\r\n\r\n" : "\r\n")
+        if !isHead { output.writeBytes(answer.body) }
+        response = .body(isChunked: false)
+    }
+
+    private func writeLength(_ length: Int) {
+        output.writeStaticString("Content-Length: ")
+        output.writeDecimal(length)
+        output.writeStaticString("\r\n")
+    }
+
+    /// Makes the buffer ready for more: it is used again once what it held is on its way.
+    private func beginOutput() { if output.readableBytes == 0 { output.clear() } }
+
+    private func writeOutput() {
+        guard output.readableBytes > 0 else { return }
+        context?.write(wrapOutboundOut(output), promise: nil)
+        output.moveReaderIndex(to: output.writerIndex)
+    }
+}

@@ -1,0 +1,98 @@
+import Cloakroom
+import CloakroomHTTP
+import CloakroomHTTP1
+import HTTPTypes
+import NIOCore
+
+/// A request, and what is known of it beside its bytes.
+final class GatewayRequest {
+    let head: RequestHead
+    let route: GatewayRoute?
+    let began: NIODeadline
+    /// The address that the client's connection came from.
+    let address: ClientAddress
+    private let number: RequestNumber
+    /// The session that it was found to have.
+    var handle: SessionHandle?
+    /// Whether the body was read to its end.
+    var isWhole = false
+
+    init(_ head: RequestHead, route: GatewayRoute?, address: ClientAddress, number: RequestNumber, now: NIODeadline) {
+        self.head = head
+        self.route = route
+        self.address = address
+        self.number = number
+        began = now
+    }
+
+    /// The name of the request in the log.
+    var id: String { number.text }
+
+    /// Whether the upstream may be asked once more when a connection ended without an answer (RFC 9110 §9.2.2).
+    var isIdempotent: Bool {
+        switch head.method {
+        case .get, .head, .put, .delete, .options, .trace: true
+        default: false
+        }
+    }
+
+    /// The method, as text.
+    var method: String { head.fields.text(head.methodRange) }
+
+    /// The bytes of the target's path; empty if the target is no path.
+    static func path(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer) -> Range<Int> {
+        let target = head.target
+        guard bytes[target.lowerBound] == UInt8(ascii: "/") else { return target.lowerBound..<target.lowerBound }
+        var end = target.lowerBound
+        while end < target.upperBound, bytes[end] != UInt8(ascii: "?"), bytes[end] != UInt8(ascii: "#") { end += 1 }
+        return target.lowerBound..<end
+    }
+
+    /// The head as handlers that work on text want it.
+    var asHTTPRequest: HTTPRequest {
+        let fields = head.fields
+        var all = HTTPFields()
+        all.reserveCapacity(fields.lines.count)
+        for line in fields.lines where line.name != head.host {
+            guard let name = HTTPField.Name(fields.text(line.name)) else { continue }
+            if name == Self.host { continue }
+            all.append(HTTPField(name: name, value: fields.text(line.value)))
+        }
+        return HTTPRequest(
+            method: HTTPRequest.Method(method) ?? .get, scheme: nil,
+            authority: head.host.isEmpty ? nil : fields.text(head.host), path: fields.text(head.target),
+            headerFields: all)
+    }
+
+    private static let host = HTTPField.Name.known("Host")
+}
+
+/// An address in the forms in which it is needed, made once for a connection.
+struct ClientAddress: Sendable {
+    /// As text; `nil` for what has none, such as a Unix socket.
+    let text: String?
+    let bytes: [UInt8]
+
+    init(_ address: SocketAddress?) {
+        text = address?.ipAddress
+        bytes = text.map { Array($0.utf8) } ?? []
+    }
+}
+
+/// Names a request: random for its connection, and counted within it.
+struct RequestNumber: Sendable {
+    let connection: UInt64
+    let number: UInt64
+
+    var text: String {
+        String(unsafeUninitializedCapacity: 32) { digits in
+            for (part, value) in [connection, number].enumerated() {
+                for index in 0..<16 {
+                    let digit = UInt8(truncatingIfNeeded: value >> UInt64(60 - 4 * index)) & 15
+                    digits[16 * part + index] = digit < 10 ? 0x30 + digit : 0x61 + digit - 10
+                }
+            }
+            return 32
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import Cloakroom
+import CloakroomHTTP
+import CloakroomHTTP1
+import HTTPTypes
+import NIOCore
+
+/// A request that the gateway answers itself. Its body is of no interest, but is taken, within bounds, so that the
+/// connection can go on.
+final class LocalExchange: Exchange {
+    private let request: GatewayRequest
+    private var client: (any ClientStream)?
+    private let room: LoopRoom
+    private var bytes = 0
+
+    init(_ request: GatewayRequest, client: any ClientStream, room: LoopRoom) {
+        self.request = request
+        self.client = client
+        self.room = room
+    }
+
+    func start() {
+        // Who waits to be asked for a body is not: there is an answer without it.
+        if request.isWhole || request.head.expectsContinue || request.head.method == .connect { answer() }
+    }
+
+    var wantsBody: Bool { true }
+
+    func bodyCame(_ data: ByteBuffer) {
+        bytes += data.readableBytes
+        if bytes > room.core.limits.ownBody {
+            end(.json(["error": "body_too_large"], status: .contentTooLarge))
+        }
+    }
+
+    func bodyEnded() { if client != nil { answer() } }
+
+    func clientIsWritable() {}
+
+    func clientIsGone() { client = nil }
+
+    func flush() {}
+
+    func tick(_ now: NIODeadline) {}
+
+    private func answer() {
+        let core = room.core
+        if let answer = core.responder.answerNow(request) { return end(answer) }
+        let parts = GatewayResponder.Parts(request)
+        room.run {
+            await core.responder.respond(parts)
+        } then: { result in
+            self.request.handle = result.handle
+            let client = self.client
+            self.end(result.answer)
+            client?.flush()
+        }
+    }
+
+    private func end(_ answer: HTTPAnswer) {
+        let client = client
+        self.client = nil
+        client?.answer(answer)
+    }
+}

@@ -1,0 +1,107 @@
+import CloakroomRedisClient
+import NIOCore
+
+/// What all connections of one event loop share. A request lives on one loop from its first byte to its last, so that
+/// nothing here needs a lock.
+final class LoopRoom {
+    /// How often connections are looked at for what has taken too long.
+    private static let interval = TimeAmount.milliseconds(250)
+
+    let core: GatewayCore
+    let loop: any EventLoop
+    let allocator = ByteBufferAllocator()
+    /// The connections to the upstream, if there is one.
+    let upstreamPool: UpstreamPool?
+    let dates = DateField()
+    private let executor: EventLoopTaskExecutor
+    private var clients: [ObjectIdentifier: any ClientConnection] = [:]
+    private var timer: RepeatedTask?
+    private var whenEmpty: (() -> Void)?
+    private(set) var isDraining = false
+
+    init(core: GatewayCore, loop: any EventLoop) {
+        self.core = core
+        self.loop = loop
+        executor = EventLoopTaskExecutor(loop)
+        upstreamPool = core.upstream.map { UpstreamPool(target: $0.target, loop: loop, limits: core.limits) }
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        timer = loop.scheduleRepeatedTask(initialDelay: Self.interval, delay: Self.interval) { _ in bound.value.tick() }
+    }
+
+    // MARK: Connections
+
+    func add(_ client: any ClientConnection) {
+        clients[ObjectIdentifier(client)] = client
+        if isDraining { client.drain() }
+    }
+
+    func remove(_ client: any ClientConnection) {
+        clients[ObjectIdentifier(client)] = nil
+        endIfEmpty()
+    }
+
+    /// Lets requests under way end, and ends all else; then calls `done`.
+    func drain(_ done: @escaping () -> Void) {
+        isDraining = true
+        whenEmpty = done
+        for client in Array(clients.values) { client.drain() }
+        endIfEmpty()
+    }
+
+    /// Ends all connections at once.
+    func cutOff() {
+        for client in Array(clients.values) { client.cutOffConnection() }
+    }
+
+    private func endIfEmpty() {
+        guard clients.isEmpty, let done = whenEmpty else { return }
+        whenEmpty = nil
+        timer?.cancel()
+        // It holds this room.
+        timer = nil
+        upstreamPool?.close()
+        done()
+    }
+
+    private func tick() {
+        let now = NIODeadline.now()
+        for client in Array(clients.values) { client.tick(now) }
+        upstreamPool?.tick(now)
+    }
+
+    // MARK: Tasks
+
+    /// Runs a task on this loop's thread, and what is to follow on the loop.
+    func run<Value: Sendable>(
+        _ operation: @escaping @Sendable () async -> Value, then: @escaping (Value) -> Void
+    ) {
+        let bound = NIOLoopBound(then, eventLoop: loop)
+        Task(executorPreference: executor) { [loop] in
+            let value = await operation()
+            if loop.inEventLoop { bound.value(value) } else { loop.execute { bound.value(value) } }
+        }
+    }
+}
+
+/// A client's connection, as its room sees it.
+protocol ClientConnection: AnyObject {
+    /// Ends what has taken too long.
+    func tick(_ now: NIODeadline)
+
+    /// Ends the connection as soon as no request is under way.
+    func drain()
+
+    /// Ends the connection now.
+    func cutOffConnection()
+}
+
+extension Result where Failure == any Error {
+    /// What a task returns or throws.
+    init(_ body: @Sendable () async throws -> Success) async {
+        do {
+            self = .success(try await body())
+        } catch {
+            self = .failure(error)
+        }
+    }
+}

@@ -1,0 +1,156 @@
+import CloakroomHTTP
+import CloakroomHTTP1
+import NIOCore
+
+/// Writes heads for the other side: a client's request for the upstream, and the upstream's response for the client.
+///
+/// What may pass is copied as it came; the rest is left out, and what the gateway has to say follows it, so that nothing in
+/// a client's `Connection` can strip it.
+struct ForwardedHead: Sendable {
+    private let hostField: [UInt8]
+    private let publicFields: [UInt8]
+    private let isSecure: Bool
+
+    init(target: UpstreamTarget, publicURL: PublicURL) {
+        hostField = target.hostField
+        publicFields = Array(
+            "X-Forwarded-Proto: \(publicURL.scheme)\r\nX-Forwarded-Host: \(publicURL.authority)\r\n".utf8)
+        isSecure = publicURL.isSecure
+    }
+
+    /// Writes the request's head.
+    ///
+    /// - Parameters:
+    ///   - path: the target, if it is not the client's.
+    ///   - address: where the client's connection comes from.
+    func write(
+        _ head: RequestHead, path: String?, accessToken: String, address: [UInt8], into out: inout ByteBuffer
+    ) {
+        let listed = head.listsConnectionFields ? ConnectionList(head.fields) : nil
+        head.fields.withBytes { bytes in
+            out.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[head.methodRange]))
+            out.writeStaticString(" ")
+            if let path {
+                out.writeString(path)
+            } else {
+                out.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[head.target]))
+            }
+            out.writeStaticString(" HTTP/1.1\r\n")
+            out.writeBytes(hostField)
+            var hasCookies = false
+            copy(head.fields, bytes, into: &out) { line in
+                switch FieldNames.inward(bytes, line.name) {
+                case .drop: return false
+                case .cookie:
+                    hasCookies = true
+                    return false
+                case .pass: return listed?.contains(bytes, line.name) != true
+                }
+            }
+            if hasCookies { CookieBytes.write(head.fields, bytes, into: &out) }
+        }
+        out.writeStaticString("Authorization: Bearer ")
+        out.writeString(accessToken)
+        out.writeStaticString("\r\n")
+        if !address.isEmpty {
+            out.writeStaticString("X-Forwarded-For: ")
+            out.writeBytes(address)
+            out.writeStaticString("\r\n")
+        }
+        out.writeBytes(publicFields)
+        switch head.framing {
+        case .length(let length):
+            out.writeStaticString("Content-Length: ")
+            out.writeDecimal(length)
+            out.writeStaticString("\r\n\r\n")
+        case .chunked:
+            out.writeStaticString("Transfer-Encoding: chunked\r\n\r\n")
+        case .none, .untilClose:
+            // Where a body is usual, its absence is said (RFC 9110 §8.6).
+            switch head.method {
+            case .post, .put, .patch: out.writeStaticString("Content-Length: 0\r\n\r\n")
+            default: out.writeStaticString("\r\n")
+            }
+        }
+    }
+
+    /// Writes the response's status line and those of its fields that may pass, without the end of the head.
+    ///
+    /// - Returns: which of the security fields are missing.
+    func write(_ head: ResponseHead, into out: inout ByteBuffer) -> SecurityFieldBytes.Missing {
+        var missing = SecurityFieldBytes.Missing()
+        let listed = head.listsConnectionFields ? ConnectionList(head.fields) : nil
+        head.fields.withBytes { bytes in
+            out.writeStaticString("HTTP/1.1 ")
+            out.writeDecimal(head.status)
+            out.writeStaticString(" ")
+            out.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[head.reason]))
+            out.writeStaticString("\r\n")
+            copy(head.fields, bytes, into: &out) { line in
+                if let listed, listed.contains(bytes, line.name) { return false }
+                switch FieldNames.outward(bytes, line.name, isSecure: isSecure) {
+                case .drop: return false
+                case .pass: return true
+                case .setCookie: return !CookieBytes.setsReserved(bytes, line.value)
+                case .referrerPolicy:
+                    missing.referrerPolicy = false
+                    return true
+                case .contentSecurityPolicy:
+                    missing.note(policy: bytes, line.value)
+                    return true
+                }
+            }
+        }
+        // What came with a user's token is that user's alone (ASVS 14.3.2).
+        out.writeStaticString("Cache-Control: no-store\r\n")
+        return missing
+    }
+
+    /// Copies the lines that pass, those that follow one another in one piece.
+    @inline(__always)
+    private func copy(
+        _ fields: FieldLines, _ bytes: UnsafeRawBufferPointer, into out: inout ByteBuffer,
+        _ passes: (FieldLines.Line) -> Bool
+    ) {
+        var start: Int?
+        for line in fields.lines {
+            if passes(line) {
+                if start == nil { start = line.name.lowerBound }
+            } else if let first = start {
+                out.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[first..<line.name.lowerBound]))
+                start = nil
+            }
+        }
+        // Up to the empty line.
+        if let start { out.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[start..<bytes.count - 2])) }
+    }
+}
+
+extension ByteBuffer {
+    /// Writes a number in decimal digits.
+    mutating func writeDecimal(_ number: Int) {
+        precondition(number >= 0)
+        var rest = number
+        var digits: (UInt64, UInt64, UInt64) = (0, 0, 0)
+        withUnsafeMutableBytes(of: &digits) { digits in
+            var index = digits.count
+            repeat {
+                index -= 1
+                digits[index] = 0x30 + UInt8(rest % 10)
+                rest /= 10
+            } while rest > 0
+            writeBytes(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(digits)[index...]))
+        }
+    }
+
+    /// Writes a number in hexadecimal digits, as the size of a chunk.
+    mutating func writeHexadecimal(_ number: Int) {
+        precondition(number >= 0)
+        var shift = number == 0 ? 0 : (63 - number.leadingZeroBitCount) / 4 * 4
+        while shift >= 0 {
+            let digit = UInt8(truncatingIfNeeded: number >> shift) & 15
+            writeInteger(digit < 10 ? 0x30 + digit : 0x61 + digit - 10)
+            shift -= 4
+        }
+    }
+}

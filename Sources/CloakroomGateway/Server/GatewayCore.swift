@@ -1,0 +1,76 @@
+import Cloakroom
+import CloakroomHTTP
+import CloakroomHTTP1
+import CloakroomOIDC
+import HTTPTypes
+import Logging
+import NIOCore
+
+/// What all connections of the gateway share, on all event loops.
+struct GatewayCore: Sendable {
+    /// The API behind `/api`.
+    struct Upstream: Sendable {
+        let target: UpstreamTarget
+        let forwarded: ForwardedHead
+        let places: UpstreamPlaces
+        /// How long it may take until its response begins.
+        let timeout: TimeAmount
+    }
+
+    let upstream: Upstream?
+    let admission: Admission
+    let responder: GatewayResponder
+    let security: SecurityFieldBytes
+    let accessLog: AccessLog
+    let logger: Logger
+    var limits = ConnectionLimits()
+
+    init(
+        settings: GatewaySettings, publicURL: PublicURL, store: any GatewayStore, relyingParty: RelyingParty,
+        refresher: TokenRefresher, events: SessionEvents, logger: Logger
+    ) throws {
+        let responder = try GatewayResponder(
+            settings: settings, publicURL: publicURL, store: store, relyingParty: relyingParty, events: events,
+            logger: logger)
+        self.responder = responder
+        admission = Admission(
+            store: store, refresher: refresher, events: events, publicURL: publicURL, cookies: responder.auth.cookies)
+        security = SecurityFieldBytes(SecurityFields(publicURL: publicURL), replicaName: settings.replicaName)
+        accessLog = AccessLog(logger: logger)
+        self.logger = logger
+        upstream = try settings.upstreamURL.map { url in
+            let target = try UpstreamTarget(url)
+            return Upstream(
+                target: target, forwarded: ForwardedHead(target: target, publicURL: publicURL),
+                places: UpstreamPlaces(
+                    limit: settings.upstream.maximumConcurrent,
+                    perSession: settings.upstream.maximumConcurrentPerSession),
+                timeout: TimeAmount(settings.upstream.timeout))
+        }
+    }
+
+    /// What a request is for; `nil` if there is nothing at its target.
+    func route(_ head: RequestHead) -> GatewayRoute? {
+        let text: String? = head.fields.withBytes { bytes in
+            let path = GatewayRequest.path(head, bytes)
+            guard !path.isEmpty else { return "" }
+            // The path of nearly all requests need not become text.
+            let isUpstream =
+                upstream != nil && path.count >= 4
+                && bytes[path.lowerBound..<path.lowerBound + 4].elementsEqual("/api".utf8)
+                && (path.count == 4 || bytes[path.lowerBound + 4] == UInt8(ascii: "/"))
+            return isUpstream
+                ? nil : String(decoding: UnsafeRawBufferPointer(rebasing: bytes[path]), as: UTF8.self)
+        }
+        guard let text else { return .upstream }
+        return GatewayRoute(path: text[...], hasUpstream: upstream != nil)
+    }
+
+    /// Whether requests with this method are forwarded.
+    func upstreamTakes(_ method: RequestHead.Method) -> Bool {
+        switch method {
+        case .get, .head, .post, .put, .patch, .delete, .options: true
+        case .connect, .trace, .other: false
+        }
+    }
+}

@@ -1,6 +1,8 @@
+import Cloakroom
 import CloakroomHTTP
 import CloakroomHTTP1
 import Foundation
+import Logging
 import NIOCore
 import TestSupport
 import Testing
@@ -207,6 +209,39 @@ import Testing
             #expect(UpstreamPath(target)?.pathAndQuery == target)
         }
         #expect(plain > 500)
+    }
+
+    @Test("the line of a request is the one that any other way of logging it would write")
+    func requestLines() throws {
+        let now = Date(timeIntervalSince1970: 1_700_000_000.0625)
+        for (target, path) in [
+            ("/api/x?q=secret", "/api/x"), ("/a=b", "/a=b"), (#"/a"b"#, #"/a"b"#), (#"/a\b#c"#, #"/a\b"#), ("*", ""),
+            ("/" + String(repeating: "a", count: 300), "/" + String(repeating: "a", count: 255)),
+        ] {
+            for (handle, microseconds, duration) in [
+                (nil, 7, "0.007"), (SessionID().handle, 1_234_567, "1234.567"),
+            ] as [(SessionHandle?, Int64, String)] {
+                let request = GatewayRequest(
+                    try request("GET \(target) HTTP/1.1", "Host: a"), route: .upstream, address: ClientAddress(nil),
+                    number: RequestNumber(connection: 1, number: 0xABC))
+                request.handle = handle
+                var members = [
+                    ("duration_ms", duration), ("method", "GET"), ("path", path), ("request_id", request.id),
+                    ("route", "/api/**"),
+                ]
+                if let handle { members.append(("session", handle.description)) }
+                members.append(("status", "200"))
+                for format in [GatewaySettings.LogFormat.text, .json] {
+                    let writer = RequestLine(format: format, label: "cloakroom")
+                    let expected = LineLogHandler.line(format, .info, label: "cloakroom", "Request", members, now)
+                    for _ in 0..<2 {
+                        let line = writer.text(request, status: 200, microseconds: microseconds, now)
+                        #expect(line == expected)
+                    }
+                    #expect(expected.contains("2023-11-14T22:13:20.062Z"))
+                }
+            }
+        }
     }
 
     @Test("Date is the one of RFC 9110 §5.6.7")

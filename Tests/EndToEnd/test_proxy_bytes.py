@@ -74,6 +74,20 @@ BAD = {
     "a folded field": ["Host: a", "X-A: b", " c: d"],
     "a bare LF in a field": ["Host: a", "X-A: b\nX-B: c\n"],
     "two Hosts": ["Host: a", "Host: b"],
+    "no Host": [],
+    "an empty Host": ["Host:"],
+    "a Host with a path": ["Host: a/b"],
+    "two equal Content-Lengths": ["Host: a", "Content-Length: 5", "Content-Length: 5"],
+    "a bare CR in a field": ["Host: a", "X-A: b\rX-B: c"],
+    "a NUL in a field": ["Host: a", "X-A: b\0c"],
+    "a field without a name": ["Host: a", ": b"],
+    "chunked twice": ["Host: a", "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"],
+} | {
+    f"Transfer-Encoding: {coding!r}": ["Host: a", f"Transfer-Encoding: {coding}"]
+    for coding in [
+        "identity", "xchunked", ",chunked", "chunked,", "chunked;q=1", '"chunked"', "identity, chunked", "chun\tked",
+        "gzip, chunked", "", "chunked\x0b",
+    ]
 }
 
 
@@ -87,6 +101,47 @@ def test_r39_ambiguous_requests_are_refused(gateway: Gateway, api: API, fields: 
     assert status(answer) == 400, answer
     assert answer.count(b"HTTP/1.1 ") == 1, answer
     assert len(api.targets) == before
+
+
+CHUNKS = [
+    "0x5\r\nhello\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", "-0\r\n\r\n", "0000000000000005\r\nhello\r\n0\r\n\r\n",
+    "11111111111111111\r\nhello", "5\r\nhello0\r\n\r\n", "5\nhello\n0\n\n", "5 \r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\nA b\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("chunks", CHUNKS)
+def test_r48_chunks_that_servers_read_in_two_ways_are_refused(gateway: Gateway, api: API, chunks: str) -> None:
+    before = len(api.targets)
+    answer = send(
+        gateway, "POST /api/x HTTP/1.1", "Host: a", "Transfer-Encoding: chunked",
+        body=chunks + "GET /api/smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+    )
+    assert status(answer) == 400 and answer.count(b"HTTP/1.1 ") == 1, answer
+    # Its head may have gone on; what hides behind it has not.
+    assert all("smuggled" not in target for target in api.targets[before:])
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "compress"])
+def test_r39_a_coding_that_is_not_served_is_501(gateway: Gateway, api: API, coding: str) -> None:
+    before = len(api.targets)
+    answer = send(gateway, "POST /api/x HTTP/1.1", "Host: a", f"Transfer-Encoding: {coding}", body="0\r\n\r\n")
+    assert status(answer) == 501 and answer.count(b"HTTP/1.1 ") == 1, answer
+    assert len(api.targets) == before
+
+
+@pytest.mark.parametrize(
+    ("start", "fields"),
+    [
+        ("GET /api/x HTTP/1.1", ["Host: a", "Connection: Close"]),
+        ("GET /api/x HTTP/1.1", ["Host: a", "Connection: x-y, CLOSE"]),
+        ("GET /api/x HTTP/1.0", ["Host: a"]), ("GET /api/x HTTP/1.0", ["Host: a", "Connection: keep-alive"]),
+        ("GET /healthz HTTP/1.0", []),
+    ],
+)
+def test_r39_a_connection_that_is_to_end_does(gateway: Gateway, start: str, fields: list[str]) -> None:
+    answer = send(gateway, start, *fields, body="GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert status(answer) == 200 and answer.count(b"HTTP/1.1 ") == 1, answer
+    assert b"\r\nconnection: close\r\n" in answer.lower() and b"chunked" not in answer.lower()
 
 
 @pytest.mark.parametrize("target", ["*", "http://evil.example/api/../x", "evil.example:443", "//api/x", "/api/../x"])

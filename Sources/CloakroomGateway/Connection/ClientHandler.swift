@@ -37,7 +37,10 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     private let connectionNumber = UInt64.random(in: .min ... .max)
     private var requestCount: UInt64 = 0
 
-    private var since = NIODeadline.now()
+    /// When bytes last came, or the first of a head did.
+    private var since: NIODeadline
+    /// Until when more of a body must come.
+    private var bodyUntil = NIODeadline.distantFuture
     private var unwritableSince: NIODeadline?
     private var lingering: Lingering?
 
@@ -54,6 +57,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
 
     init(room: LoopRoom, allocator: ByteBufferAllocator) {
         self.room = room
+        since = room.now
         decoder = RequestDecoder(limits: room.core.limits.message)
         output = allocator.buffer(capacity: 1024)
     }
@@ -63,8 +67,12 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     // MARK: What the channel says
 
     func handlerAdded(context: ChannelHandlerContext) {
-        self.context = context
         address = ClientAddress(context.channel.remoteAddress)
+        guard room.core.connections.add(address.text) else {
+            context.close(promise: nil)
+            return
+        }
+        self.context = context
         room.add(self)
         if context.channel.isActive { readIfWanted() }
     }
@@ -86,7 +94,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         var data = unwrapInboundIn(data)
         guard lingering == nil else { return drop(data.readableBytes) }
         if input.readableBytes == 0 {
-            if exchange == nil { since = .now() }
+            if exchange == nil { since = room.now }
             input = data
         } else {
             input.writeBuffer(&data)
@@ -104,7 +112,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
             unwritableSince = nil
             exchange?.clientIsWritable()
         } else {
-            unwritableSince = .now()
+            unwritableSince = room.now
         }
     }
 
@@ -136,7 +144,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
             while lingering == nil, context != nil {
                 if let exchange, let request {
                     guard !request.isWhole, exchange.wantsBody, let event = try decoder.next(&input) else { break }
-                    since = .now()
+                    since = room.now
                     take(event, exchange, request)
                 } else {
                     guard case .head(let head)? = try decoder.next(&input) else { break }
@@ -155,7 +163,16 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     private func take(_ event: RequestDecoder.Event, _ exchange: any Exchange, _ request: GatewayRequest) {
         switch event {
         case .head: break
-        case .body(let data): exchange.bodyCame(data)
+        case .body(let data):
+            request.bodyBytes += data.readableBytes
+            guard request.bodyBytes <= limits.body else { return refuse("body_too_large", .contentTooLarge) }
+            if let perByte = limits.patiencePerByte {
+                bodyUntil = min(
+                    since + limits.stall, bodyUntil + .nanoseconds(perByte * Int64(data.readableBytes)))
+            } else {
+                bodyUntil = since + limits.stall
+            }
+            exchange.bodyCame(data)
         case .end:
             request.isWhole = true
             exchange.bodyEnded()
@@ -165,10 +182,10 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     private func begin(_ head: RequestHead) throws(HTTP1Failure) {
         let core = room.core
         requestCount &+= 1
-        since = .now()
+        since = room.now
         let request = GatewayRequest(
             head, route: core.route(head), address: address,
-            number: RequestNumber(connection: connectionNumber, number: requestCount), now: since)
+            number: RequestNumber(connection: connectionNumber, number: requestCount))
         if head.framing == .none {
             // The end, which is there without another byte.
             _ = try decoder.next(&input)
@@ -176,10 +193,16 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         }
         self.request = request
         response = .none
-        isLast = !head.keepsAlive || head.wantsUpgrade || head.method == .connect || room.isDraining || hasPeerClosed
+        bodyUntil = since + limits.stall
+        isLast =
+            requestCount >= limits.requests || !head.keepsAlive || head.wantsUpgrade || head.method == .connect
+            || room.isDraining || hasPeerClosed
         if request.route == .upstream, let upstream = core.upstream, core.upstreamTakes(head.method) {
             let exchange = ProxyExchange(request, client: self, upstream: upstream, room: room)
             self.exchange = exchange
+            if case .length(let length) = head.framing, length > limits.body {
+                return refuse("body_too_large", .contentTooLarge)
+            }
             exchange.start(&presented)
         } else {
             let exchange = LocalExchange(request, client: self, room: room)
@@ -194,12 +217,18 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
             failure == .malformed(.tls)
                 ? "Refused a TLS handshake: this port speaks plain HTTP" : "Refused a malformed request",
             metadata: ["problem": "\(failure.name)", "address": "\(address.text ?? "none")"])
+        refuse("bad_request", .init(integerLiteral: failure.status))
+    }
+
+    /// Ends the exchange with this answer, if nothing was said yet that it could be taken for a part of, and then the
+    /// connection.
+    private func refuse(_ error: String, _ status: HTTPResponse.Status) {
         exchange?.clientIsGone()
         exchange = nil
         guard case .none = response else { return close() }
         isLast = true
         writeAnswer(
-            .json(["error": "bad_request"], status: .init(code: failure.status)), isHead: false, isHTTP11: true)
+            .json(["error": .string(error)], status: status), isHead: request?.head.method == .head, isHTTP11: true)
         linger()
     }
 
@@ -210,7 +239,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         self.request = nil
         exchange = nil
         response = .none
-        since = .now()
+        since = room.now
         guard request.isWhole, !isLast, !room.isDraining else { return linger() }
         // From within the exchange's own call, the loop that is under way goes on by itself.
         if !isProcessing { process() }
@@ -242,6 +271,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         let exchange = exchange
         self.exchange = nil
         request = nil
+        room.core.connections.remove(address.text)
         room.remove(self)
         exchange?.clientIsGone()
     }
@@ -256,30 +286,23 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     func tick(_ now: NIODeadline) {
         if let lingering {
             if now >= lingering.until { close() }
-        } else if let unwritableSince, now - unwritableSince >= limits.stall {
+        } else if let unwritableSince, now - unwritableSince >= limits.send {
             close()
         } else if let exchange, let request {
-            // Without a body there is nothing to wait for; with one, the exchange must want it.
-            if !request.isWhole, exchange.wantsBody, now - since >= limits.stall {
-                timeOut()
+            // While the exchange takes nothing, the client can't be blamed.
+            if !request.isWhole, !exchange.wantsBody { bodyUntil = now + limits.stall }
+            if !request.isWhole, now >= bodyUntil {
+                refuse("request_timeout", .requestTimeout)
             } else {
                 exchange.tick(now)
             }
         } else if input.readableBytes > 0 || requestCount == 0 {
-            if now - since >= limits.head { input.readableBytes > 0 ? timeOut() : close() }
-        } else if now - since >= limits.idle {
-            close()
+            guard now - since >= limits.head else { return }
+            input.readableBytes > 0 ? refuse("request_timeout", .requestTimeout) : close()
+        } else {
+            let patience = room.core.connections.isCrowded ? limits.idle.nanoseconds / 10 : limits.idle.nanoseconds
+            if (now - since).nanoseconds >= patience { close() }
         }
-    }
-
-    /// The client took too long to send what it had begun (RFC 9110 §15.5.9).
-    private func timeOut() {
-        exchange?.clientIsGone()
-        exchange = nil
-        guard case .none = response else { return close() }
-        isLast = true
-        writeAnswer(.json(["error": "request_timeout"], status: .requestTimeout), isHead: false, isHTTP11: true)
-        linger()
     }
 }
 
@@ -302,7 +325,7 @@ extension ClientHandler: ClientStream {
 
     func beginResponse(_ head: ResponseHead) {
         guard let request, let upstream = room.core.upstream else { return }
-        room.core.accessLog.write(request, status: head.status)
+        room.accessLog.write(request, status: head.status)
         if !request.isWhole { isLast = true }
         beginOutput()
         let missing = upstream.forwarded.write(head, into: &output)
@@ -361,7 +384,7 @@ extension ClientHandler: ClientStream {
 
     private func writeAnswer(_ answer: HTTPAnswer, isHead: Bool, isHTTP11: Bool) {
         if let request {
-            room.core.accessLog.write(request, status: answer.status.code)
+            room.accessLog.write(request, status: answer.status.code)
             if !request.isWhole { isLast = true }
         }
         beginOutput()

@@ -8,21 +8,22 @@ import NIOCore
 final class GatewayRequest {
     let head: RequestHead
     let route: GatewayRoute?
-    let began: NIODeadline
+    let began = NIODeadline.now()
     /// The address that the client's connection came from.
     let address: ClientAddress
-    private let number: RequestNumber
+    let number: RequestNumber
     /// The session that it was found to have.
     var handle: SessionHandle?
+    /// How much of the body has come.
+    var bodyBytes = 0
     /// Whether the body was read to its end.
     var isWhole = false
 
-    init(_ head: RequestHead, route: GatewayRoute?, address: ClientAddress, number: RequestNumber, now: NIODeadline) {
+    init(_ head: RequestHead, route: GatewayRoute?, address: ClientAddress, number: RequestNumber) {
         self.head = head
         self.route = route
         self.address = address
         self.number = number
-        began = now
     }
 
     /// The name of the request in the log.
@@ -85,14 +86,18 @@ struct RequestNumber: Sendable {
     let number: UInt64
 
     var text: String {
-        String(unsafeUninitializedCapacity: 32) { digits in
-            for (part, value) in [connection, number].enumerated() {
-                for index in 0..<16 {
-                    let digit = UInt8(truncatingIfNeeded: value >> UInt64(60 - 4 * index)) & 15
-                    digits[16 * part + index] = digit < 10 ? 0x30 + digit : 0x61 + digit - 10
-                }
+        var digits: [UInt8] = []
+        write(into: &digits)
+        return String(decoding: digits, as: UTF8.self)
+    }
+
+    /// Writes its 32 digits.
+    func write(into digits: inout [UInt8]) {
+        for value in [connection, number] {
+            for shift in stride(from: UInt64(60), through: 0, by: -4) {
+                let digit = UInt8(truncatingIfNeeded: value >> shift) & 15
+                digits.append(digit < 10 ? 0x30 + digit : 0x61 + digit - 10)
             }
-            return 32
         }
     }
 }

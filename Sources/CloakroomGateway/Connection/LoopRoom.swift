@@ -13,6 +13,9 @@ final class LoopRoom {
     /// The connections to the upstream, if there is one.
     let upstreamPool: UpstreamPool?
     let dates = DateField()
+    let accessLog: AccessLog
+    /// The time, as of the last look at all connections: exact enough for limits in seconds.
+    private(set) var now = NIODeadline.now()
     private let executor: EventLoopTaskExecutor
     private var clients: [ObjectIdentifier: any ClientConnection] = [:]
     private var timer: RepeatedTask?
@@ -23,6 +26,7 @@ final class LoopRoom {
         self.core = core
         self.loop = loop
         executor = EventLoopTaskExecutor(loop)
+        accessLog = AccessLog(logger: core.logger)
         upstreamPool = core.upstream.map { UpstreamPool(target: $0.target, loop: loop, limits: core.limits) }
         let bound = NIOLoopBound(self, eventLoop: loop)
         timer = loop.scheduleRepeatedTask(initialDelay: Self.interval, delay: Self.interval) { _ in bound.value.tick() }
@@ -64,7 +68,7 @@ final class LoopRoom {
     }
 
     private func tick() {
-        let now = NIODeadline.now()
+        now = .now()
         for client in Array(clients.values) { client.tick(now) }
         upstreamPool?.tick(now)
     }

@@ -12,7 +12,8 @@ public struct LineLogHandler: LogHandler {
 
     private let label: String
     private let format: GatewaySettings.LogFormat
-    private let write: @Sendable (String) -> Void
+    /// Takes a line.
+    let write: @Sendable (String) -> Void
 
     /// Makes a handler.
     ///
@@ -44,21 +45,28 @@ public struct LineLogHandler: LogHandler {
         write(Self.line(format, event.level, label: label, "\(event.message)", members))
     }
 
-    /// Whether it adds nothing to what it is given.
-    var isPlain: Bool { metadata.isEmpty && metadataProvider == nil }
+    /// Whether it adds nothing to what it is given, and has a name that need not be escaped.
+    private var isPlain: Bool {
+        metadata.isEmpty && metadataProvider == nil
+            && label.utf8.allSatisfy {
+                (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+            }
+    }
 
-    /// Writes a line for a request.
-    ///
-    /// - Parameter members: in the order of their names.
-    func writeRequest(_ members: [(String, String)]) {
-        write(Self.line(format, .info, label: label, "Request", members))
+    /// What writes lines of requests as this handler would; `nil` if it adds something of its own to them.
+    var requestLine: RequestLine? { isPlain ? RequestLine(format: format, label: label) : nil }
+
+    private static func time(_ now: Date) -> String {
+        let milliseconds = Int((now.timeIntervalSince1970 * 1000).rounded(.down)) % 1000
+        let digits = String(milliseconds + 1000).dropFirst()
+        return Timestamp.format(now) + "." + digits + "Z"
     }
 
     static func line(
         _ format: GatewaySettings.LogFormat, _ level: Logger.Level, label: String, _ message: String,
-        _ members: [(String, String)]
+        _ members: [(String, String)], _ now: Date = Date()
     ) -> String {
-        let time = Date().formatted(.iso8601.year().month().day().time(includingFractionalSeconds: true)) + "Z"
+        let time = time(now)
         switch format {
         case .json:
             var object: JSONObject = [

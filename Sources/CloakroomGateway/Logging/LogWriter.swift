@@ -21,6 +21,9 @@ public final class LogWriter: Sendable {
     private let capacity: Int
     private let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
+    private let hurry = DispatchSemaphore(value: 0)
+    /// How long lines are gathered. To wake a thread for each would cost more than to answer the request that it tells of.
+    private static let pause = DispatchTimeInterval.milliseconds(5)
 
     /// Makes a writer.
     ///
@@ -35,9 +38,10 @@ public final class LogWriter: Sendable {
         self.descriptor = descriptor
         self.format = format
         self.capacity = capacity
-        let thread = Thread { [weak self, wake] in
+        let thread = Thread { [weak self, wake, hurry] in
             while true {
                 wake.wait()
+                _ = hurry.wait(timeout: .now() + Self.pause)
                 guard let self else { return }
                 self.writeWhatWaits()
             }
@@ -48,6 +52,7 @@ public final class LogWriter: Sendable {
 
     deinit {
         wake.signal()
+        hurry.signal()
     }
 
     /// Takes a line, its newline included, and returns at once.
@@ -68,6 +73,7 @@ public final class LogWriter: Sendable {
         let done = DispatchSemaphore(value: 0)
         state.withLock { $0.flushes.append(done) }
         wake.signal()
+        hurry.signal()
         _ = done.wait(timeout: .now() + limit / .seconds(1))
     }
 

@@ -95,7 +95,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
         switch answer {
         case .granted: placeGranted()
         case .waiting(let number):
-            stage = .waiting(number: number, until: .now() + room.core.limits.place)
+            stage = .waiting(number: number, until: room.now + room.core.limits.place)
         case .refused: refuseForWantOfPlace()
         }
     }
@@ -112,7 +112,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
 
     private func placeGranted() {
         hasPlace = true
-        deadline = .now() + upstream.timeout
+        deadline = room.now + upstream.timeout
         if let connection = room.upstreamPool?.takeIdle() { send(on: connection) } else { connect() }
     }
 
@@ -122,7 +122,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
         pool.connect { result in
             guard case .connecting = self.stage else {
                 // Nobody needs it any more here; someone else may.
-                if case .success(let connection) = result { pool.giveBack(connection, .now()) }
+                if case .success(let connection) = result { pool.giveBack(connection, self.room.now) }
                 return
             }
             switch result {
@@ -204,7 +204,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
 
     func responseBegan(_ head: ResponseHead) {
         hasBegun = true
-        deadline = .now() + room.core.limits.responseStall
+        deadline = room.now + room.core.limits.responseStall
         client?.beginResponse(head)
     }
 
@@ -213,7 +213,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
     func responsePaused() {
         guard case .exchanging(let connection) = stage, let client else { return }
         client.flush()
-        if hasBegun { deadline = .now() + room.core.limits.responseStall }
+        if hasBegun { deadline = room.now + room.core.limits.responseStall }
         connection.setMayRead(client.isWritable)
     }
 
@@ -221,7 +221,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
         guard case .exchanging(let connection) = stage else { return }
         // An upload that was answered early leaves its rest to be sent.
         if isReusable && request.isWhole {
-            room.upstreamPool?.giveBack(connection, .now())
+            room.upstreamPool?.giveBack(connection, room.now)
         } else {
             connection.close()
         }

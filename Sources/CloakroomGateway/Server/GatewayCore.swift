@@ -7,7 +7,9 @@ import Logging
 import NIOCore
 
 /// What all connections of the gateway share, on all event loops.
-struct GatewayCore: Sendable {
+///
+/// It is a class, as each request looks into it many times and none should copy it.
+final class GatewayCore: Sendable {
     /// The API behind `/api`.
     struct Upstream: Sendable {
         let target: UpstreamTarget
@@ -21,9 +23,9 @@ struct GatewayCore: Sendable {
     let admission: Admission
     let responder: GatewayResponder
     let security: SecurityFieldBytes
-    let accessLog: AccessLog
     let logger: Logger
-    var limits = ConnectionLimits()
+    let limits: ConnectionLimits
+    let connections: ConnectionCounts
 
     init(
         settings: GatewaySettings, publicURL: PublicURL, store: any GatewayStore, relyingParty: RelyingParty,
@@ -36,8 +38,10 @@ struct GatewayCore: Sendable {
         admission = Admission(
             store: store, refresher: refresher, events: events, publicURL: publicURL, cookies: responder.auth.cookies)
         security = SecurityFieldBytes(SecurityFields(publicURL: publicURL), replicaName: settings.replicaName)
-        accessLog = AccessLog(logger: logger)
         self.logger = logger
+        limits = ConnectionLimits(settings)
+        connections = ConnectionCounts(
+            limit: settings.limits.connections, perAddress: settings.limits.connectionsPerAddress)
         upstream = try settings.upstreamURL.map { url in
             let target = try UpstreamTarget(url)
             return Upstream(

@@ -63,6 +63,8 @@ public struct GatewaySettings: Sendable {
 
     /// How many requests may be with the upstream at once.
     public var upstream = UpstreamSettings()
+    /// What one connection or request may take.
+    public var limits = LimitSettings()
     /// When access tokens are refreshed.
     public var refresh = RefreshSettings()
 

@@ -93,13 +93,25 @@ extension Setting {
             "where /api/** goes, with Authorization: Bearer"),
         Setting(
             "UPSTREAM_MAX_CONCURRENT", .upstream, \.upstream.maximumConcurrent, .number(1...10_000),
-            "concurrent requests to the upstream; more wait up to 5 s, then get 503"),
+            "concurrent requests to the upstream; more wait for a place, then get 503"),
         Setting(
             "UPSTREAM_MAX_CONCURRENT_PER_SESSION", .upstream, \.upstream.maximumConcurrentPerSession,
             .number(1...10_000), "how many of those one session may have"),
         Setting(
             "UPSTREAM_TIMEOUT", .upstream, \.upstream.timeout, .time(.seconds(1) ... .seconds(3600), example: "60s"),
             "how long the upstream may take until its response begins; then 504"),
+        Setting(
+            "UPSTREAM_QUEUE_TIMEOUT", .upstream, \.upstream.queueTime,
+            .time(.seconds(1) ... .seconds(3600), example: "5s"),
+            "how long a request waits for a place among the concurrent ones; then 503 with Retry-After"),
+        Setting(
+            "UPSTREAM_CONNECT_TIMEOUT", .upstream, \.upstream.connectTime,
+            .time(.seconds(1) ... .seconds(3600), example: "5s"),
+            "how long a connection to the upstream may take to be made; then 504"),
+        Setting(
+            "UPSTREAM_RESPONSE_TIMEOUT", .upstream, \.upstream.responseTime,
+            .time(.seconds(1) ... .seconds(86_400), example: "300s"),
+            "how long a response may stand still once it has begun; then it is cut off"),
     ]
 
     static let log = [

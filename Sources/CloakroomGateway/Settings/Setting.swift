@@ -8,6 +8,7 @@ public struct Setting: Sendable {
         case server = "Server"
         case provider = "Identity provider"
         case upstream = "Upstream"
+        case limits = "Limits"
         case redis = "Redis"
         case sessions = "Sessions"
         case log = "Log"
@@ -93,5 +94,5 @@ public struct Setting: Sendable {
     static let fileSuffix = "_FILE"
 
     /// All settings, in the order in which they are shown.
-    public static let all = server + provider + upstream + redis + sessions + log
+    public static let all = server + provider + upstream + limits + redis + sessions + log
 }

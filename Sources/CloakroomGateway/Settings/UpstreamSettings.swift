@@ -7,6 +7,13 @@ public struct UpstreamSettings: Sendable, Equatable {
     /// How long the upstream may take until its response begins (`UPSTREAM_TIMEOUT`), 1 second to 1 hour.
     public var timeout = Duration.seconds(60)
 
+    /// How long a request waits for a place (`UPSTREAM_QUEUE_TIMEOUT`), 1 second to 1 hour.
+    public var queueTime = Duration.seconds(5)
+    /// How long a connection may take to be made (`UPSTREAM_CONNECT_TIMEOUT`), 1 second to 1 hour.
+    public var connectTime = Duration.seconds(5)
+    /// How long a response may stand still once it has begun (`UPSTREAM_RESPONSE_TIMEOUT`), 1 second to 1 day.
+    public var responseTime = Duration.seconds(300)
+
     /// The defaults.
     public init() {}
 }

@@ -1,0 +1,263 @@
+"""Measures the gateway beside nginx, in interleaved rounds on one machine: `scripts/bench gateway`.
+
+All stand before the same upstream, an nginx of two workers. Beside the gateway:
+
+  plain   nginx as a plain proxy: it knows no session, and is the floor
+  lua     nginx with Lua that GETs the session from Redis for each request, decodes it, and sets Authorization
+
+Figures are requests a second, the slowest hundredth in milliseconds, and the microseconds of processor time that the
+measured program used for a request, as user + system: the last swing least on a shared machine. Quote ratios and medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+SESSION = "a-session-of-the-benchmark-0000000000000000000"
+COOKIE = f"cloakroom_session={SESSION}"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(f"nothing listens on port {port}")
+
+
+def processes_of(root: int) -> list[int]:
+    """A process and its children."""
+    found = [root]
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == root:
+                    found.append(int(entry.name))
+            except OSError:
+                pass
+    return found
+
+
+def cpu_of(root: int) -> tuple[float, float]:
+    """The seconds of processor time that a process and its children have used: user, system."""
+    user = system = 0
+    for pid in processes_of(root):
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        user, system = user + int(fields[11]), system + int(fields[12])
+    return user / TICKS, system / TICKS
+
+
+def resident_of(root: int) -> int:
+    return sum(
+        int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) * 1024 for pid in processes_of(root)
+    )
+
+
+class Bench:
+    def __init__(self, directory: Path, binaries: list[tuple[str, str]]) -> None:
+        self.directory = directory
+        self.children: list[subprocess.Popen[bytes]] = []
+        self.redis_port, self.upstream_port = free_port(), free_port()
+        self.targets: dict[str, tuple[int, int]] = {}
+        self.run("redis-server", "--port", self.redis_port, "--bind", "127.0.0.1", "--save", "", "--dir", directory)
+        wait_for(self.redis_port)
+        self.store_session()
+        self.nginx("upstream", self.upstream_port, self.upstream_server())
+        self.target_nginx("plain", self.plain_server)
+        self.target_nginx("lua", self.lua_server)
+        for name, binary in binaries:
+            self.target_gateway(name, binary)
+        for name, binary in binaries[:1]:
+            self.target_gateway(f"{name}, near cache off", binary, SESSION_NEAR_CACHE="off")
+
+    def run(self, *command: object, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        log = open(self.directory / f"log-{len(self.children)}", "wb")
+        child = subprocess.Popen([str(part) for part in command], stdout=log, stderr=log, env=environment)
+        self.children.append(child)
+        return child
+
+    def store_session(self) -> None:
+        claims = base64.urlsafe_b64encode(json.dumps({"sub": "user", "exp": int(time.time()) + 36_000}).encode())
+        token = f"eyJhbGciOiJSUzI1NiJ9.{claims.decode().rstrip('=')}." + "s" * 600
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        end = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 28_800))
+        record = {
+            "tokens": {"access_token": token, "refresh_token": "r" * 600, "id_token": token, "expires_in": 36_000},
+            "user_info": {"sub": "user", "email": "jane@example.com", "name": "Jane Doe"},
+            "created_at": now, "expires_at": end,
+        }
+        subprocess.run(
+            ["redis-cli", "-p", str(self.redis_port), "-x", "SET", f"session:{SESSION}"],
+            input=json.dumps(record).encode(), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["redis-cli", "-p", str(self.redis_port), "EXPIRE", f"session:{SESSION}", "28800"], check=True,
+            stdout=subprocess.DEVNULL)
+
+    # --- nginx ---
+
+    def nginx(self, name: str, port: int, server: str) -> subprocess.Popen[bytes]:
+        home = self.directory / name
+        home.mkdir()
+        modules = Path("/usr/share/nginx/modules")
+        load = "".join(
+            f"load_module {modules / module};\n" for module in ("ndk_http_module.so", "ngx_http_lua_module.so")
+            if name == "lua" and (modules / module).exists())
+        (home / "nginx.conf").write_text(
+            f"{load}user root; worker_processes 2; daemon off; pid {home}/pid; error_log {home}/error.log;\n"
+            "events { worker_connections 20000; }\n"
+            f"http {{ access_log off; client_body_temp_path {home}; proxy_temp_path {home}; fastcgi_temp_path {home};\n"
+            f"uwsgi_temp_path {home}; scgi_temp_path {home}; keepalive_requests 1000000000;\n"
+            f"upstream api {{ server 127.0.0.1:{self.upstream_port}; keepalive 512; keepalive_requests 1000000000; }}\n"
+            f"server {{ listen 127.0.0.1:{port} backlog=4096; {server} }} }}\n")
+        child = self.run(shutil.which("nginx") or "/usr/sbin/nginx", "-c", home / "nginx.conf", "-p", home)
+        wait_for(port)
+        return child
+
+    def upstream_server(self) -> str:
+        (self.directory / "large").write_bytes(b"x" * 65_536)
+        return (
+            'location = /api/small { default_type application/json; return 200 "' + "x" * 210 + '"; }\n'
+            f"location = /api/large {{ alias {self.directory}/large; sendfile on; }}")
+
+    plain_server = 'location / { proxy_pass http://api; proxy_http_version 1.1; proxy_set_header Connection ""; }'
+
+    @property
+    def lua_server(self) -> str:
+        return (
+            'location / { set $token ""; access_by_lua_block {\n'
+            "local id = ngx.var.cookie_cloakroom_session; if not id then return ngx.exit(401) end\n"
+            f'local sock = ngx.socket.tcp(); local ok = sock:connect("127.0.0.1", {self.redis_port})\n'
+            "if not ok then return ngx.exit(503) end\n"
+            'local key = "session:" .. id\n'
+            'sock:send("*2\\r\\n$3\\r\\nGET\\r\\n$" .. #key .. "\\r\\n" .. key .. "\\r\\n")\n'
+            'local line = sock:receive("*l"); local length = line and tonumber(line:sub(2))\n'
+            "if not length or length < 0 then return ngx.exit(401) end\n"
+            "local data = sock:receive(length); sock:receive(2); sock:setkeepalive(60000, 200)\n"
+            'ngx.var.token = require("cjson").decode(data).tokens.access_token\n'
+            '} proxy_set_header Authorization "Bearer $token"; proxy_set_header Cookie ""; ' + self.plain_server[13:])
+
+    def target_nginx(self, name: str, server: str) -> None:
+        port = free_port()
+        self.targets[name] = (port, self.nginx(name, port, server).pid)
+
+    # --- the gateway ---
+
+    def target_gateway(self, name: str, binary: str, **settings: str) -> None:
+        port = free_port()
+        environment = os.environ | {
+            "PORT": str(port), "PUBLIC_URL": f"http://localhost:{port}", "REDIS_ENABLED": "true",
+            "REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0", "OIDC_ISSUER": "http://127.0.0.1:9",
+            "OIDC_CLIENT_ID": "bench", "UPSTREAM_URL": f"http://127.0.0.1:{self.upstream_port}",
+            "UPSTREAM_MAX_CONCURRENT": "10000", "UPSTREAM_MAX_CONCURRENT_PER_SESSION": "10000",
+        } | settings
+        self.targets[name] = (port, self.run(binary, "serve", environment=environment).pid)
+        wait_for(port)
+
+    # --- measuring ---
+
+    def measure(self, name: str, path: str, connections: int, seconds: int) -> tuple[float, float, float, float]:
+        port, pid = self.targets[name]
+        before = cpu_of(pid)
+        output = subprocess.run(
+            ["wrk", f"-t{min(2, connections)}", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", f"Cookie: {COOKIE}", "-H", "X-CSRF: 1",
+             f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True).stdout
+        after = cpu_of(pid)
+        if "Non-2xx" in output or "Socket errors" in output:
+            sys.exit(f"{name}: {output}")
+        count = int(re.search(r"(\d+) requests in", output)[1])
+        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])
+        value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", output).groups()
+        slow = float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
+        return rate, slow, *[(b - a) / count * 1e6 for a, b in zip(before, after)]
+
+    def table(self, title: str, path: str, connections: int, names: list[str], rounds: int, seconds: int) -> None:
+        results: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in names}
+        for _ in range(rounds):
+            for name in names:
+                results[name].append(self.measure(name, path, connections, seconds))
+        print(f"\n{title}: {connections} connections, {rounds} rounds of {seconds} s, medians")
+        base = statistics.median(row[0] for row in results[names[0]])
+        for name in names:
+            rate, slow, user, system = (statistics.median(column) for column in zip(*results[name]))
+            print(
+                f"  {name:<28} {rate:9,.0f}/s  {rate / base:5.2f} x {names[0]}   p99 {slow:7.2f} ms"
+                f"   CPU {user:5.1f} + {system:4.1f} us", flush=True)
+
+    def profile(self, name: str, path: str, connections: int, output: str) -> None:
+        """Runs one measurement under `perf record`, for `perf report`."""
+        perf = subprocess.Popen(
+            ["perf", "record", "-q", "-g", "-F", "999", "-p", ",".join(map(str, processes_of(self.targets[name][1]))),
+             "-o", output], stdout=subprocess.DEVNULL)
+        try:
+            self.measure(name, path, connections, 4)
+        finally:
+            perf.send_signal(signal.SIGINT)
+            perf.wait(30)
+
+    def close(self) -> None:
+        for child in reversed(self.children):
+            child.send_signal(signal.SIGTERM)
+        for child in self.children:
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--only", default="", help="a part of the tables: small, one, many, large, me")
+    parser.add_argument("--profile", metavar="FILE", help="run one measurement of the first program under perf instead")
+    parser.add_argument("binaries", nargs="+", help="NAME=PROGRAM")
+    arguments = parser.parse_args()
+    for program in ("nginx", "wrk", "redis-server"):
+        if not shutil.which(program) and not Path(f"/usr/sbin/{program}").exists():
+            sys.exit(f"{program} is not installed (Debian: nginx libnginx-mod-http-lua lua-cjson wrk redis-server)")
+    binaries = [tuple(text.split("=", 1)) for text in arguments.binaries]
+    with tempfile.TemporaryDirectory() as directory:
+        bench = Bench(Path(directory), binaries)  # type: ignore[arg-type]
+        try:
+            ours = [name for name, _ in binaries]
+            if arguments.profile:
+                return bench.profile(ours[0], "/api/small", 64, arguments.profile)
+            everyone = ["plain", "lua", *ours, f"{ours[0]}, near cache off"]
+            tables = [
+                ("small", "210 bytes", "/api/small", 64, everyone),
+                ("one", "210 bytes, one at a time", "/api/small", 1, ["plain", "lua", *ours]),
+                ("many", "210 bytes, many connections", "/api/small", 512, ["plain", "lua", *ours]),
+                ("large", "64 KiB", "/api/large", 64, ["plain", "lua", *ours]),
+                ("me", "/auth/me", "/auth/me", 64, ours + [f"{ours[0]}, near cache off"]),
+            ]
+            for key, title, path, connections, names in tables:
+                if not arguments.only or key in arguments.only.split(","):
+                    bench.table(title, path, connections, names, arguments.rounds, arguments.seconds)
+        finally:
+            bench.close()
+
+
+main()

@@ -2,6 +2,7 @@ import Cloakroom
 import CloakroomHTTP
 import CloakroomHTTP1
 import Foundation
+import HTTPTypes
 import Logging
 import NIOCore
 import TestSupport
@@ -182,6 +183,80 @@ import Testing
             if own.count == 1, own[0].hasPrefix("Content") { #expect(text.contains("frame-ancestors 'none'")) }
             if own.isEmpty { #expect(text.contains("default-src") && text.contains("Referrer-Policy")) }
         }
+    }
+
+    /// A request with these lines, as the byte path and the text path see it.
+    private func both(_ lines: [String]) throws -> (head: RequestHead, fields: HTTPFields) {
+        let head = try request((["GET /api HTTP/1.1", "Host: a"] + lines).joined(separator: "\r\n"))
+        let whole = GatewayRequest(
+            head, route: nil, address: ClientAddress(nil), number: RequestNumber(connection: 0, number: 0))
+        return (head, whole.asHTTPRequest.headerFields)
+    }
+
+    @Test("R16: cookies are found, and left out, in bytes just as in text")
+    func cookieBytes() throws {
+        var random = SeededGenerator()
+        let parts = [
+            "cloakroom_session", "__Host-cloakroom_session", "cloakroom_login", "Cloakroom_session", "a", "=", "=", ";",
+            "; ", " ", "\t", "\"", "\u{37E}", "x",
+        ]
+        let name = "cloakroom_session"
+        var found = 0
+        for _ in 0..<20_000 {
+            let lines = (0..<Int.random(in: 0...2, using: &random)).map { _ in
+                "Cookie: "
+                    + (0..<Int.random(in: 0...8, using: &random)).map { _ in parts.randomElement(using: &random) ?? "" }
+                    .joined()
+            }
+            let (head, fields) = try both(lines)
+            head.fields.withBytes { bytes in
+                switch (CookieBytes.find(Array(name.utf8), in: head.fields, bytes), fields.cookie(named: name)) {
+                case (.absent, .absent), (.refused, .refused): break
+                case (.value(let range), .value(let text)):
+                    found += 1
+                    #expect(String(decoding: bytes[range], as: UTF8.self) == text)
+                case (let inBytes, let inText): Issue.record("\(lines): \(inBytes), \(inText)")
+                }
+                var out = ByteBuffer()
+                CookieBytes.write(head.fields, bytes, into: &out)
+                // Empty ones between are of no use to anyone.
+                let expected =
+                    fields.cookies(without: CookieSettings.reservedNames)?.components(separatedBy: ";")
+                    .map { $0.trimmingCharacters(in: CharacterSet(charactersIn: " \t")) }.filter { !$0.isEmpty } ?? []
+                let text = expected.isEmpty ? "" : "Cookie: " + expected.joined(separator: "; ") + "\r\n"
+                #expect(String(buffer: out) == text, "\(lines)")
+            }
+        }
+        #expect(found > 200)
+        let long = "Cookie: " + String(repeating: "a", count: 9000)
+        let (head, fields) = try both([long, long])
+        #expect(fields.cookie(named: name) == .refused)
+        #expect(head.fields.withBytes { CookieBytes.find(Array(name.utf8), in: head.fields, $0) } == .refused)
+    }
+
+    @Test("R31, R33: requests of other sites are refused in bytes just as in text")
+    func guardBytes() throws {
+        let publicURL = try #require(PublicURL("https://app.example.com"))
+        let (inText, inBytes) = (RequestGuard(publicURL: publicURL), GuardBytes(publicURL: publicURL))
+        var random = SeededGenerator()
+        let lines = [
+            "X-CSRF: 1", "x-csrf: 2", "X-CSRF: 11", "X-CSRF:", "X_CSRF: 1", "Origin: https://app.example.com",
+            "origin: null", "Origin: https://app.example.com.evil", "Origin: https://APP.example.com",
+            "Sec-Fetch-Site: same-origin", "sec-fetch-site: none", "Sec-Fetch-Site: same-site",
+            "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: None", "Sec-Fetch-Site:",
+        ]
+        var passed = 0
+        for _ in 0..<20_000 {
+            let chosen = (0..<Int.random(in: 0...4, using: &random)).compactMap { _ in
+                lines.randomElement(using: &random)
+            }
+            let (head, fields) = try both(chosen)
+            let refusal = inBytes.refusal(of: head, needsField: true)
+            #expect(refusal == inText.refusal(ofAPIRequest: fields), "\(chosen)")
+            #expect(inBytes.refusal(of: head, needsField: false) == inText.refusalOfOrigin(fields), "\(chosen)")
+            if refusal == nil { passed += 1 }
+        }
+        #expect(passed > 100)
     }
 
     @Test("numbers are written as they are read")

@@ -48,6 +48,9 @@ class Upstream(RawUpstream):
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
             while connection.recv(65536):
                 pass
+        elif target.startswith(b"/api/size/"):
+            size = int(target.rsplit(b"/", 1)[1])
+            connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode() + bytes(size))
         elif target == b"/api/read":
             while connection.recv(65536):
                 pass
@@ -68,7 +71,7 @@ def gateway(module_servers: Servers, tmp_path_factory: pytest.TempPathFactory, u
         upstream, module_servers, tmp_path_factory.mktemp("limits"), SESSION, OTHER,
         KEEP_ALIVE_TIMEOUT="2s", KEEP_ALIVE_MAX_REQUESTS="3", REQUEST_HEADER_MAX_BYTES="8K",
         REQUEST_HEADER_TIMEOUT="2s", REQUEST_BODY_MAX_BYTES="100K", REQUEST_BODY_TIMEOUT="2s",
-        REQUEST_BODY_MIN_RATE="1000", SEND_TIMEOUT="2s", UPSTREAM_RESPONSE_TIMEOUT="2s", UPSTREAM_TIMEOUT="60s",
+        REQUEST_BODY_MIN_RATE="1000", SEND_TIMEOUT="4s", UPSTREAM_RESPONSE_TIMEOUT="2s", UPSTREAM_TIMEOUT="60s",
         MAX_CONNECTIONS="50",
     )
 
@@ -189,6 +192,22 @@ def test_a_client_that_does_not_read_frees_the_upstream(gateway: Gateway, upstre
     assert gateway.resident_bytes - before < 32 << 20
     for connection in connections:
         connection.close()
+
+
+def test_a_client_that_reads_late_gets_the_last_response_of_its_connection_whole(gateway: Gateway) -> None:
+    """Whatever of it still waits to be written when the upstream is done: the connection ends after it."""
+    connections = []
+    for size in range(100_000, 3_100_000, 100_000):
+        connection = socket.socket()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", gateway.port))
+        connection.sendall(head(f"GET /api/size/{size} HTTP/1.1", "Connection: close", session=SESSION))
+        connections.append((connection, size))
+    # Longer than a connection lingers that has nothing more to say.
+    time.sleep(2)
+    for connection, size in connections:
+        assert len(rest(connection).split(b"\r\n\r\n", 1)[1]) == size
 
 
 def test_a_response_that_stands_still_is_cut_off(gateway: Gateway) -> None:

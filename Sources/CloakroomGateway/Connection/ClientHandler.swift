@@ -17,6 +17,11 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     /// Bodies up to this many bytes are copied, so that they leave in one piece with what stands around them.
     private static let copied = 16_384
 
+    /// What the log says of a request whose client did not wait for the answer; nginx' number for it.
+    private static let clientClosedRequest = 499
+    /// The largest buffer that a connection keeps between two requests.
+    private static let kept = 2048
+
     private let room: LoopRoom
     private var context: ChannelHandlerContext?
     private var address = ClientAddress(nil)
@@ -49,9 +54,9 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         case body(isChunked: Bool)
     }
 
-    /// The response has been sent, and what still comes is dropped for a while.
+    /// The response has been written, and what still comes is dropped, until the client has had time to read it.
     private struct Lingering {
-        let until: NIODeadline
+        var until: NIODeadline
         var dropped = 0
     }
 
@@ -59,7 +64,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         self.room = room
         since = room.now
         decoder = RequestDecoder(limits: room.core.limits.message)
-        output = allocator.buffer(capacity: 1024)
+        output = allocator.buffer(capacity: 0)
     }
 
     private var limits: ConnectionLimits { room.core.limits }
@@ -155,6 +160,8 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
             refuse(error)
         }
         isProcessing = false
+        // What it was read into is used for the next read, of whichever connection.
+        if input.readableBytes == 0 { input = ByteBuffer() }
         exchange?.flush()
         flush()
         readIfWanted()
@@ -240,6 +247,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         exchange = nil
         response = .none
         since = room.now
+        if output.capacity > Self.kept, output.readableBytes == 0 { output = ByteBuffer() }
         guard request.isWhole, !isLast, !room.isDraining else { return linger() }
         // From within the exchange's own call, the loop that is under way goes on by itself.
         if !isProcessing { process() }
@@ -251,11 +259,20 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         request = nil
         exchange = nil
         input = ByteBuffer()
-        flush()
-        guard !hasPeerClosed, context.channel.isActive else { return close() }
-        lingering = Lingering(until: .now() + limits.linger)
-        context.close(mode: .output, promise: nil)
+        writeOutput()
+        guard context.channel.isActive else { return close() }
+        lingering = Lingering(until: room.now + limits.send)
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        // After all that was written before, which a slow client may take a while to read.
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: promise)
+        promise.futureResult.assumeIsolated().whenComplete { _ in self.outputEnded() }
         readIfWanted()
+    }
+
+    private func outputEnded() {
+        guard let context, !hasPeerClosed else { return close() }
+        lingering?.until = .now() + limits.linger
+        context.close(mode: .output, promise: nil)
     }
 
     private func drop(_ count: Int) {
@@ -270,6 +287,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         context = nil
         let exchange = exchange
         self.exchange = nil
+        if let request, case .none = response { room.accessLog.write(request, status: Self.clientClosedRequest) }
         request = nil
         room.core.connections.remove(address.text)
         room.remove(self)
@@ -278,7 +296,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
 
     func drain() {
         isLast = true
-        if exchange == nil, lingering == nil { input.readableBytes == 0 ? close() : linger() }
+        if exchange == nil { linger() }
     }
 
     func cutOffConnection() { close() }
@@ -416,7 +434,7 @@ extension ClientHandler: ClientStream {
     }
 
     /// Makes the buffer ready for more: it is used again once what it held is on its way.
-    private func beginOutput() { if output.readableBytes == 0 { output.clear() } }
+    private func beginOutput() { if output.readableBytes == 0 { output.clear(minimumCapacity: 1024) } }
 
     private func writeOutput() {
         guard output.readableBytes > 0 else { return }

@@ -31,8 +31,8 @@ struct Admission: Sendable {
     let near: (any NearSessions)?
     let refresher: TokenRefresher
     let events: SessionEvents
+    let guardBytes: GuardBytes
     private let cookieName: [UInt8]
-    private let origin: [UInt8]
 
     init(
         store: any SessionStore, refresher: TokenRefresher, events: SessionEvents, publicURL: PublicURL,
@@ -43,39 +43,7 @@ struct Admission: Sendable {
         self.refresher = refresher
         self.events = events
         cookieName = Array(cookies.sessionName.utf8)
-        origin = Array(publicURL.origin.utf8)
-    }
-
-    /// Why another site's request may not be served: what ``RequestGuard`` says, on the bytes.
-    ///
-    /// - Parameter needsField: whether the static field of API requests must be there.
-    func refusal(of head: RequestHead, needsField: Bool) -> RequestGuard.Refusal? {
-        var (fields, sites, origins) = (0, 0, 0)
-        var (isFieldRight, isSiteRight, isOriginRight) = (false, false, false)
-        head.fields.withBytes { bytes in
-            for line in head.fields.lines {
-                switch line.name.count {
-                case 6:
-                    if Octets.equal(bytes, line.name, lowercase: "x-csrf") {
-                        fields += 1
-                        isFieldRight = line.value.count == 1 && bytes[line.value.lowerBound] == UInt8(ascii: "1")
-                    } else if Octets.equal(bytes, line.name, lowercase: "origin") {
-                        origins += 1
-                        isOriginRight = bytes[line.value].elementsEqual(origin)
-                    }
-                case 14 where Octets.equal(bytes, line.name, lowercase: "sec-fetch-site"):
-                    sites += 1
-                    isSiteRight =
-                        bytes[line.value].elementsEqual("same-origin".utf8)
-                        || bytes[line.value].elementsEqual("none".utf8)
-                default: break
-                }
-            }
-        }
-        if sites > 1 || (sites == 1 && !isSiteRight) || origins > 1 || (origins == 1 && !isOriginRight) {
-            return .crossSite
-        }
-        return needsField && !(fields == 1 && isFieldRight) ? .missingHeader : nil
+        guardBytes = GuardBytes(publicURL: publicURL)
     }
 
     /// The session that a request presents.

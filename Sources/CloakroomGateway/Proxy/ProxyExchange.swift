@@ -26,6 +26,9 @@ final class ProxyExchange: Exchange, UpstreamUser {
     private var pass: Admission.Pass?
     private var path: String?
     private var hasPlace = false
+    /// A connection is being made: the place is held until that has ended, or clients that come and go could have any number
+    /// of them made.
+    private var isConnecting = false
     private var hasBegun = false
     private var hasSentBody = false
     private var isRetry = false
@@ -44,7 +47,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
     /// - Parameter memory: the session that the client's connection presented last.
     func start(_ memory: inout PresentedSession?) {
         let core = room.core
-        if let refusal = core.admission.refusal(of: request.head, needsField: true) {
+        if let refusal = core.admission.guardBytes.refusal(of: request.head, needsField: true) {
             core.admission.events.emit(SessionEvent(.denied(reason: refusal.rawValue)))
             return refuse(.refused(refusal))
         }
@@ -119,11 +122,13 @@ final class ProxyExchange: Exchange, UpstreamUser {
     private func connect() {
         stage = .connecting
         guard let pool = room.upstreamPool else { return fail(.upstreamUnavailable, "no pool") }
+        isConnecting = true
         pool.connect { result in
+            self.isConnecting = false
             guard case .connecting = self.stage else {
                 // Nobody needs it any more here; someone else may.
                 if case .success(let connection) = result { pool.giveBack(connection, self.room.now) }
-                return
+                return self.end()
             }
             switch result {
             case .success(let connection): self.send(on: connection)
@@ -278,7 +283,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
     private func end() {
         stage = .over
         client = nil
-        guard hasPlace, let pass else { return }
+        guard hasPlace, !isConnecting, let pass else { return }
         hasPlace = false
         upstream.places.giveBack(pass.handle)
     }

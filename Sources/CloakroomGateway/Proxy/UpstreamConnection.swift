@@ -113,6 +113,7 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) {
         isReading = false
+        if input.readableBytes == 0 { input = ByteBuffer() }
         user?.responsePaused()
         readIfWanted()
     }

@@ -29,6 +29,15 @@ struct Bench: Sendable {
         var change: @Sendable (inout GatewaySettings) -> Void = { _ in }
     }
 
+    /// Returns when a server has taken up every connection that was made to it before, as it does so in their order.
+    private static func takeUpConnections(_ port: Int) async throws {
+        let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connect(host: "127.0.0.1", port: port).get()
+        try await channel.writeAndFlush(ByteBuffer(string: request))
+        try await channel.closeFuture.get()
+    }
+
     static func with(
         _ options: Options = Options(), test: @escaping @Sendable (Bench) async throws -> Void
     ) async throws {
@@ -54,8 +63,8 @@ struct Bench: Sendable {
             settings.replicaName = "r1"
             options.change(&settings)
             let final = settings
-            // The gateway ends first: a server that is cancelled at the very moment at which someone connects to it brings
-            // the process down (an assertion in NIO's asynchronous channels).
+            // The gateway ends first, and what it has connected to is taken up: a server that is cancelled at the very moment
+            // at which someone connects to it brings the process down (an assertion in NIO's asynchronous channels).
             try await withThrowingTaskGroup(of: Void.self) { inner in
                 let gatewayPort = try await start(in: &inner) { ready in
                     try await Gateway(settings: final, logger: logger, store: options.store, onServerRunning: ready)
@@ -65,6 +74,7 @@ struct Bench: Sendable {
                     Bench(gatewayPort: gatewayPort, providerPort: providerPort, upstream: upstream, log: log))
                 inner.cancelAll()
                 try? await inner.waitForAll()
+                for port in [providerPort, upstreamPort] { try? await takeUpConnections(port) }
             }
             group.cancelAll()
             try? await group.waitForAll()

@@ -198,6 +198,10 @@ final class ProxyExchange: Exchange, UpstreamUser {
         case .waiting(let number, let until) where now >= until:
             // Else it was granted this very moment.
             if upstream.places.giveUp(number) { refuseForWantOfPlace() }
+        case .exchanging where hasBegun && client?.isWritable == false:
+            // It is the client that is waited for.
+            deadline = now + room.core.limits.responseStall
+            return
         case .connecting where now >= deadline, .exchanging where now >= deadline:
             fail(.upstreamTimeout, "timeout")
         default: return

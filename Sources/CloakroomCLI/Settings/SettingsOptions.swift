@@ -14,6 +14,8 @@ struct SettingsOptions: ParsableArguments {
     private var provider: SettingFlags<ProviderGroup>
     @OptionGroup(title: "Upstream options")
     private var upstream: SettingFlags<UpstreamGroup>
+    @OptionGroup(title: "Limit options")
+    private var limits: SettingFlags<LimitGroup>
     @OptionGroup(title: "Redis options")
     private var redis: SettingFlags<RedisGroup>
     @OptionGroup(title: "Session options")
@@ -25,8 +27,9 @@ struct SettingsOptions: ParsableArguments {
     ///
     /// - Throws: the first one that is wrong.
     func load() async throws(SettingsError) -> GatewaySettings {
-        let flags = [server.given, provider.given, upstream.given, redis.given, sessions.given, log.given]
-            .reduce(into: [:]) { all, part in all.merge(part) { $1 } }
+        let flags = [
+            server.given, provider.given, upstream.given, limits.given, redis.given, sessions.given, log.given,
+        ].reduce(into: [:]) { all, part in all.merge(part) { $1 } }
         return try await GatewaySettings.load(flags: flags, environmentFile: envFile, configurationFile: config)
     }
 }
@@ -38,6 +41,7 @@ protocol SettingGroup: Sendable {
 private enum ServerGroup: SettingGroup { static let group = Setting.Group.server }
 private enum ProviderGroup: SettingGroup { static let group = Setting.Group.provider }
 private enum UpstreamGroup: SettingGroup { static let group = Setting.Group.upstream }
+private enum LimitGroup: SettingGroup { static let group = Setting.Group.limits }
 private enum RedisGroup: SettingGroup { static let group = Setting.Group.redis }
 private enum SessionGroup: SettingGroup { static let group = Setting.Group.sessions }
 private enum LogGroup: SettingGroup { static let group = Setting.Group.log }

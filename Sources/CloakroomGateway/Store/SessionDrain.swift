@@ -11,6 +11,8 @@ import ServiceLifecycle
 struct SessionDrain: Service {
     /// How long it may take, within the time that an orchestrator grants a program to end.
     private static let limit = Duration.seconds(8)
+    /// How much of that Redis is waited for.
+    private static let patience = Duration.seconds(3)
 
     let memory: InMemorySessionStore
     let target: RedisSessionStore
@@ -33,12 +35,8 @@ struct SessionDrain: Service {
                 return .stopped
             }
             group.addTask {
-                do {
-                    // One that can't be reached is found out once, not once for each session.
-                    try await target.ping()
-                } catch {
-                    return .unreachable(error)
-                }
+                // One that can't be reached is found out once, not once for each session.
+                if let problem = await whyUnreachable() { return .unreachable(problem) }
                 let sessions = await memory.drain(into: target)
                 let logins = await memory.drainRecords(into: target)
                 return .drained(sessions, logins)
@@ -64,6 +62,21 @@ struct SessionDrain: Service {
         logger.error(
             "Sessions could not be moved from memory to Redis; users must log in again",
             metadata: ["url": "\(url)", "error": "\(problem)"])
+    }
+
+    /// Tries for a while, as the connection is made only now, and all sessions are lost if it is given up too soon.
+    private func whyUnreachable() async -> (any Error)? {
+        let end = ContinuousClock.now + Self.patience
+        while true {
+            do {
+                try await target.ping()
+                return nil
+            } catch {
+                guard ContinuousClock.now < end, (try? await Task.sleep(for: .milliseconds(50))) != nil else {
+                    return error
+                }
+            }
+        }
     }
 
     private enum Outcome {

@@ -76,6 +76,12 @@ def gateway(module_servers: Servers, tmp_path_factory: pytest.TempPathFactory, u
     )
 
 
+@pytest.fixture(scope="module")
+def patient(module_servers: Servers, tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Gateway:
+    """One that takes any number of requests on a connection, and waits for clients that read slowly."""
+    return gateway_before(upstream, module_servers, tmp_path_factory.mktemp("patient"), SESSION, OTHER)
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left(gateway: Gateway, upstream: Upstream) -> Iterator[None]:
     """After each test, another user is served as before, and the upstream has nothing to do."""
@@ -192,6 +198,26 @@ def test_a_client_that_does_not_read_frees_the_upstream(gateway: Gateway, upstre
     assert gateway.resident_bytes - before < 32 << 20
     for connection in connections:
         connection.close()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/x", "/auth/me"])
+def test_answers_to_requests_sent_ahead_do_not_pile_up(patient: Gateway, path: str) -> None:
+    """Each answer is ten times as large as its request: a client that takes none gets no more of them."""
+    before = patient.resident_bytes
+    requests = f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode() * 2000
+    with connect(patient) as connection:
+        connection.settimeout(1)
+        sent, peak = 0, 0
+        try:
+            while sent < 64 << 20:
+                sent += connection.send(requests)
+                peak = max(peak, patient.resident_bytes)
+                started = time.monotonic()
+                assert patient.status("/healthz") == 200 and time.monotonic() - started < 1
+        except (TimeoutError, OSError):
+            pass
+        assert max(peak, patient.resident_bytes) - before < 16 << 20
+    assert sent < 32 << 20, "it was held up"
 
 
 def test_a_client_that_reads_late_gets_the_last_response_of_its_connection_whole(gateway: Gateway) -> None:

@@ -19,6 +19,10 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
 
     /// What the log says of a request whose client did not wait for the answer; nginx' number for it.
     private static let clientClosedRequest = 499
+    /// How many bytes of answers are gathered before they are written.
+    private static let unsent = 32_768
+    /// How many requests that were sent at once are taken before other connections have their turn.
+    private static let requestsInOneTurn = 32
     /// The largest buffer that a connection keeps between two requests.
     private static let kept = 2048
 
@@ -31,6 +35,8 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     private var isReading = false
     private var hasPeerClosed = false
     private var isProcessing = false
+    /// How many requests were taken in this turn.
+    private var begun = 0
 
     /// The request under way, and what is done for it.
     private var request: GatewayRequest?
@@ -57,6 +63,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     /// The response has been written, and what still comes is dropped, until the client has had time to read it.
     private struct Lingering {
         var until: NIODeadline
+        var isWritten = false
         var dropped = 0
     }
 
@@ -96,6 +103,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         isReading = false
+        begun = 0
         var data = unwrapInboundIn(data)
         guard lingering == nil else { return drop(data.readableBytes) }
         if input.readableBytes == 0 {
@@ -115,7 +123,8 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable {
             unwritableSince = nil
-            exchange?.clientIsWritable()
+            // Requests that were sent ahead may wait for it too.
+            if let exchange { exchange.clientIsWritable() } else { process() }
         } else {
             unwritableSince = room.now
         }
@@ -124,6 +133,11 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard case ChannelEvent.inputClosed = event else { return context.fireUserInboundEventTriggered(event) }
         hasPeerClosed = true
+        if let lingering {
+            // What is still to be written comes first.
+            if lingering.isWritten { close() }
+            return
+        }
         // What was asked for here and is about to be answered still is. Whoever waits for the upstream has hung up: its
         // closing looks the same.
         guard let request, request.isWhole, exchange is LocalExchange else { return close() }
@@ -152,7 +166,16 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
                     since = room.now
                     take(event, exchange, request)
                 } else {
+                    // A client that sends ahead and takes no answers gets no more of them, and one that sends many small
+                    // requests at once lets others have their turn.
+                    if output.readableBytes >= Self.unsent { flush() }
+                    guard isWritable, input.readableBytes > 0 else { break }
+                    guard begun < Self.requestsInOneTurn else {
+                        goOnLater()
+                        break
+                    }
                     guard case .head(let head)? = try decoder.next(&input) else { break }
+                    begun += 1
                     try begin(head)
                 }
             }
@@ -165,6 +188,15 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         exchange?.flush()
         flush()
         readIfWanted()
+    }
+
+    private func goOnLater() {
+        let bound = NIOLoopBound(self, eventLoop: room.loop)
+        // Not at once: the loop runs all tasks that follow from one another before it looks at other connections again.
+        room.loop.scheduleTask(in: .milliseconds(1)) {
+            bound.value.begun = 0
+            bound.value.process()
+        }
     }
 
     private func take(_ event: RequestDecoder.Event, _ exchange: any Exchange, _ request: GatewayRequest) {
@@ -271,6 +303,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
 
     private func outputEnded() {
         guard let context, !hasPeerClosed else { return close() }
+        lingering?.isWritten = true
         lingering?.until = .now() + limits.linger
         context.close(mode: .output, promise: nil)
     }

@@ -202,22 +202,29 @@ def test_a_client_that_does_not_read_frees_the_upstream(gateway: Gateway, upstre
 
 @pytest.mark.parametrize("path", ["/healthz", "/api/x", "/auth/me"])
 def test_answers_to_requests_sent_ahead_do_not_pile_up(patient: Gateway, path: str) -> None:
-    """Each answer is ten times as large as its request: a client that takes none gets no more of them."""
+    """Each answer is ten times as large as its request: a client that takes none gets no more of them.
+
+    While it sends, others are answered: they wait for a few of its requests at most.
+    """
     before = patient.resident_bytes
     requests = f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode() * 2000
     with connect(patient) as connection:
         connection.settimeout(1)
         sent, peak = 0, 0
+        waits: list[float] = []
         try:
             while sent < 64 << 20:
                 sent += connection.send(requests)
                 peak = max(peak, patient.resident_bytes)
                 started = time.monotonic()
-                assert patient.status("/healthz") == 200 and time.monotonic() - started < 1
+                assert patient.status("/healthz") == 200
+                waits.append(time.monotonic() - started)
         except (TimeoutError, OSError):
             pass
         assert max(peak, patient.resident_bytes) - before < 16 << 20
     assert sent < 32 << 20, "it was held up"
+    # Two may have had to wait for the processor.
+    assert sorted(waits)[-3] < 0.1, [round(wait, 3) for wait in waits[:20]]
 
 
 def test_a_client_that_reads_late_gets_the_last_response_of_its_connection_whole(gateway: Gateway) -> None:

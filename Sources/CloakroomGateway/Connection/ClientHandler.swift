@@ -37,6 +37,8 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     private var isProcessing = false
     /// How many requests were taken in this turn.
     private var begun = 0
+    /// Others have their turn first; then this connection has its next.
+    private var isWaitingForTurn = false
 
     /// The request under way, and what is done for it.
     private var request: GatewayRequest?
@@ -169,7 +171,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
                     // A client that sends ahead and takes no answers gets no more of them, and one that sends many small
                     // requests at once lets others have their turn.
                     if output.readableBytes >= Self.unsent { flush() }
-                    guard isWritable, input.readableBytes > 0 else { break }
+                    guard isWritable, input.readableBytes > 0, !isWaitingForTurn else { break }
                     guard begun < Self.requestsInOneTurn else {
                         goOnLater()
                         break
@@ -191,9 +193,11 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     }
 
     private func goOnLater() {
+        isWaitingForTurn = true
         let bound = NIOLoopBound(self, eventLoop: room.loop)
         // Not at once: the loop runs all tasks that follow from one another before it looks at other connections again.
         room.loop.scheduleTask(in: .milliseconds(1)) {
+            bound.value.isWaitingForTurn = false
             bound.value.begun = 0
             bound.value.process()
         }

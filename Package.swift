@@ -17,6 +17,7 @@ let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
@@ -31,6 +32,8 @@ let cryptoExtras = optional("CryptoExtras", "swift-crypto", ["OIDC", "Demo"])
 let httpClient = optional("AsyncHTTPClient", "async-http-client", ["OIDC"])
 let hummingbird = optional("Hummingbird", "hummingbird", ["Hummingbird", "Demo"])
 let hummingbirdTesting = optional("HummingbirdTesting", "hummingbird", ["Hummingbird"])
+let nioHTTP2 = optional("NIOHTTP2", "swift-nio-http2", ["Gateway"])
+let nioHPACK = optional("NIOHPACK", "swift-nio-http2", ["Gateway"])
 let configuration = optional("Configuration", "swift-configuration", ["Gateway"])
 let argumentParser = optional("ArgumentParser", "swift-argument-parser", ["Gateway"])
 let mustache = optional("Mustache", "swift-mustache", ["Gateway"])
@@ -75,6 +78,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.10.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.7.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.97.0"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.40.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.30.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.5.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
@@ -112,7 +116,7 @@ let package = Package(
             dependencies: [
                 "Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "CloakroomOIDC", "CloakroomHTTP",
                 "CloakroomHTTP1", configuration, httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore,
-                nioPosix, nioSSL, systemPackage, yams,
+                nioHPACK, nioHTTP2, nioPosix, nioSSL, nioTLS, systemPackage, yams,
             ]),
         // A small OpenID provider for the demo and tests; not in programs for production.
         .target(
@@ -160,8 +164,13 @@ let package = Package(
         .testTarget(
             name: "CloakroomHTTPTests",
             dependencies: ["Cloakroom", "CloakroomHTTP", crypto, httpTypes, logging]),
+        // What must hold for all bytes: for tests and for the fuzzer.
+        .target(
+            name: "HTTP1Check", dependencies: ["CloakroomHTTP1", nioCore, nioEmbedded, nioHTTP1],
+            path: "Tests/HTTP1Check"),
         .testTarget(
-            name: "CloakroomHTTP1Tests", dependencies: ["CloakroomHTTP1", "TestSupport", nioCore]),
+            name: "CloakroomHTTP1Tests", dependencies: ["CloakroomHTTP1", "HTTP1Check", "TestSupport", nioCore],
+            resources: [.copy("Corpus")]),
         .testTarget(
             name: "CloakroomHummingbirdTests",
             dependencies: [
@@ -202,4 +211,17 @@ let package = Package(
 
 for target in package.targets where target.type != .system {
     target.swiftSettings = settings
+}
+
+// scripts/fuzz: the codec with the counters that libFuzzer goes by. Not in any other build.
+if Context.environment["CLOAKROOM_FUZZ"] != nil {
+    for target in package.targets where ["CloakroomHTTP1", "HTTP1Check"].contains(target.name) {
+        target.swiftSettings = settings + [.unsafeFlags(["-sanitize=fuzzer"])]
+    }
+    package.targets.append(
+        .executableTarget(
+            name: "HTTP1Fuzz", dependencies: ["HTTP1Check"], path: "Tests/HTTP1Fuzz", exclude: ["http1.dict"],
+            swiftSettings: settings + [.unsafeFlags(["-sanitize=fuzzer", "-parse-as-library"])],
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer", "-use-ld=lld"])]))
+    package.products.append(.executable(name: "HTTP1Fuzz", targets: ["HTTP1Fuzz"]))
 }

@@ -46,6 +46,14 @@ package struct RequestHead: Sendable {
     package var bytes: ByteBuffer { fields.bytes }
 }
 
+extension RequestHead {
+    /// Reads a head that stands alone, from its first byte to the end of its empty line.
+    package init(parsing bytes: ByteBuffer, _ limits: HTTP1Limits = HTTP1Limits()) throws(HTTP1Failure) {
+        var lines: [FieldLines.Line] = []
+        self = try RequestHeadParser.parse(bytes, limits, reusing: &lines)
+    }
+}
+
 /// Reads a request's head. It refuses whatever another server might read otherwise.
 enum RequestHeadParser {
     /// - Parameters:

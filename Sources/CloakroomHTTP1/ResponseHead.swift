@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 
 /// The head of a response.
 package struct ResponseHead: Sendable {
@@ -19,6 +19,14 @@ package struct ResponseHead: Sendable {
 
     /// Whether another response follows to the same request (RFC 9110 §15.2).
     package var isInterim: Bool { status < 200 }
+}
+
+extension ResponseHead {
+    /// Reads a head that stands alone, from its first byte to the end of its empty line.
+    package init(parsing bytes: ByteBuffer) throws(HTTP1Failure) {
+        var lines: [FieldLines.Line] = []
+        self = try ResponseHeadParser.parse(bytes, HTTP1Limits(), toHead: false, reusing: &lines)
+    }
 }
 
 enum ResponseHeadParser {

@@ -71,6 +71,8 @@ struct ServeCommand: AsyncParsableCommand {
         let group = ServiceGroup(configuration: configuration)
         do {
             try await group.run()
+        } catch let error as SettingsError {
+            throw exit("\(error)", .wrongSetting)
         } catch let error as GatewayError {
             throw exit("\(error)", .unavailable)
         } catch is CancellationError {

@@ -18,7 +18,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     private static let copied = 16_384
 
     /// What the log says of a request whose client did not wait for the answer; nginx' number for it.
-    private static let clientClosedRequest = 499
+    static let clientClosedRequest = 499
     /// How many bytes of answers are gathered before they are written.
     private static let unsent = 32_768
     /// How many requests that were sent at once are taken before other connections have their turn.
@@ -81,12 +81,8 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     // MARK: What the channel says
 
     func handlerAdded(context: ChannelHandlerContext) {
-        address = ClientAddress(context.channel.remoteAddress)
-        guard room.core.connections.add(address.text) else {
-            context.close(promise: nil)
-            return
-        }
         self.context = context
+        address = ClientAddress(context.channel.remoteAddress)
         room.add(self)
         if context.channel.isActive { readIfWanted() }
     }
@@ -326,7 +322,6 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         self.exchange = nil
         if let request, case .none = response { room.accessLog.write(request, status: Self.clientClosedRequest) }
         request = nil
-        room.core.connections.remove(address.text)
         room.remove(self)
         exchange?.clientIsGone()
     }
@@ -388,11 +383,11 @@ extension ClientHandler: ClientStream {
         var isChunked = false
         if request.head.method == .head || head.status == 304 {
             // The length is that of what `GET` would bring.
-            if let length = head.contentLength { writeLength(length) }
+            if let length = head.contentLength { AnswerHead.writeLength(length, into: &output) }
         } else if head.status != 204 {
             switch head.framing {
-            case .none: writeLength(0)
-            case .length(let length): writeLength(length)
+            case .none: AnswerHead.writeLength(0, into: &output)
+            case .length(let length): AnswerHead.writeLength(length, into: &output)
             case .chunked, .untilClose:
                 isChunked = request.head.isHTTP11
                 if isChunked { output.writeStaticString("Transfer-Encoding: chunked\r\n") }
@@ -443,31 +438,10 @@ extension ClientHandler: ClientStream {
             if !request.isWhole { isLast = true }
         }
         beginOutput()
-        output.writeStaticString("HTTP/1.1 ")
-        output.writeDecimal(answer.status.code)
-        output.writeStaticString(" ")
-        output.writeString(answer.status.reasonPhrase)
-        output.writeStaticString("\r\n")
-        var missing = SecurityFieldBytes.Missing()
-        for field in answer.headers {
-            output.writeString(field.name.rawName)
-            output.writeStaticString(": ")
-            output.writeString(field.value)
-            output.writeStaticString("\r\n")
-            missing.note(field)
-        }
-        output.writeBytes(room.core.security.bytes(missing))
-        room.dates.write(into: &output)
-        writeLength(answer.body.count)
+        AnswerHead.write(answer, room: room, into: &output)
         output.writeStaticString(isLast ? "Connection: close\r\n\r\n" : "\r\n")
         if !isHead { output.writeBytes(answer.body) }
         response = .body(isChunked: false)
-    }
-
-    private func writeLength(_ length: Int) {
-        output.writeStaticString("Content-Length: ")
-        output.writeDecimal(length)
-        output.writeStaticString("\r\n")
     }
 
     /// Makes the buffer ready for more: it is used again once what it held is on its way.

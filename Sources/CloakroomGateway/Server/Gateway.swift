@@ -107,7 +107,9 @@ public struct Gateway: Service {
         // What comes last stops first: the listener, then the refreshes, and the store when nobody needs it any more.
         let services: [any Service] =
             made.services + [
-                SecretReload(settings: settings, stores: made.redis, requests: reloads.stream, logger: logger),
+                SecretReload(
+                    settings: settings, stores: made.redis, listenerTLS: core.tls, requests: reloads.stream,
+                    logger: logger),
                 refresher,
                 ProviderWarmUp(relyingParty: relyingParty, logger: logger),
                 listener,

@@ -26,6 +26,8 @@ final class GatewayCore: Sendable {
     let logger: Logger
     let limits: ConnectionLimits
     let connections: ConnectionCounts
+    /// What ends TLS on clients' connections; `nil` over plain TCP.
+    let tls: ListenerTLS?
 
     init(
         settings: GatewaySettings, publicURL: PublicURL, store: any GatewayStore, relyingParty: RelyingParty,
@@ -40,6 +42,7 @@ final class GatewayCore: Sendable {
         security = SecurityFieldBytes(SecurityFields(publicURL: publicURL), replicaName: settings.replicaName)
         self.logger = logger
         limits = ConnectionLimits(settings)
+        tls = try ListenerTLS(settings.tls)
         connections = ConnectionCounts(
             limit: settings.limits.connections, perAddress: settings.limits.connectionsPerAddress)
         upstream = try settings.upstreamURL.map { url in

@@ -34,8 +34,7 @@ final class Listener: Sendable {
                         guard let room = byLoop[ObjectIdentifier(channel.eventLoop)]?.value else {
                             throw ChannelError.operationUnsupported
                         }
-                        try channel.pipeline.syncOperations.addHandler(
-                            ClientHandler(room: room, allocator: channel.allocator))
+                        try ConnectionStart.begin(channel, room: room)
                     }
                 }
                 .bind(host: host, port: port).get()

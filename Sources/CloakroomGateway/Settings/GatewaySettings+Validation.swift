@@ -16,6 +16,11 @@ extension GatewaySettings {
         }
         for setting in Setting.all { try setting.check(self) }
         try validateStore()
+        switch (tls.certificateFile, tls.keyFile) {
+        case (nil, nil), (.some, .some): break
+        case (_, nil): throw .missing("TLS_KEY_FILE", expected: "the private key of the certificate in TLS_CERT_FILE")
+        case (nil, _): throw .missing("TLS_CERT_FILE", expected: "the certificate of the private key in TLS_KEY_FILE")
+        }
         if let oidcClientAuth, (oidcClientAuth == .none) != (oidcClientSecret == nil) {
             throw .wrong(
                 "OIDC_CLIENT_AUTH", value: oidcClientAuth.rawValue,

@@ -19,8 +19,10 @@ public struct GatewaySettings: Sendable {
     public var host = "127.0.0.1"
     /// The port to listen on (`PORT`); 0 for any that is free.
     public var port = 8020
-    /// Where browsers reach the gateway (`PUBLIC_URL`); `http://localhost:PORT` when absent.
+    /// Where browsers reach the gateway (`PUBLIC_URL`); `http://localhost:PORT`, or https with TLS on the port, when absent.
     public var publicURL: String?
+    /// How browsers reach it over TLS.
+    public var tls = ListenerTLSSettings()
     /// The API behind `/api` (`UPSTREAM_URL`); without it, `/api` answers 404.
     public var upstreamURL: String?
 
@@ -84,7 +86,9 @@ public struct GatewaySettings: Sendable {
     public init() {}
 
     /// ``publicURL``, or what stands for it when it is absent.
-    public var effectivePublicURL: String { publicURL ?? "http://localhost:\(port)" }
+    public var effectivePublicURL: String {
+        publicURL ?? "\(tls.certificateFile == nil ? "http" : "https")://localhost:\(port)"
+    }
 
     /// ``sessionStore``, or what stands for it when it is absent.
     public var effectiveStore: StoreKind { sessionStore ?? (redisEnabled ? .redis : .memory) }

@@ -21,6 +21,15 @@ extension Setting {
             "where browsers reach the gateway; https except on localhost", default: "http://localhost:PORT",
             shown: { $0.effectivePublicURL }),
         Setting(
+            "TLS_CERT_FILE", .server, \.tls.certificateFile, SettingForm<String>.pemFile.orAbsent,
+            "the certificate for TLS on the port, and those that issued it (PEM); read again when it changes",
+            default: "plain HTTP"),
+        Setting(
+            "TLS_KEY_FILE", .server, \.tls.keyFile, SettingForm<String>.pemFile.orAbsent,
+            "the private key of that certificate (PEM)"),
+        Setting("TLS_MIN_VERSION", .server, \.tls.minimumVersion, .choice, "the lowest version of TLS on the port"),
+        Setting("HTTP2", .server, \.tls.offersHTTP2, .either("on", "off"), "offer HTTP/2 over TLS"),
+        Setting(
             "CLOAKROOM_REPLICA_NAME", .server, \.replicaName, SettingForm<String>.visible("name", 1...64).orAbsent,
             "a name of this replica, shown on pages and in responses"),
     ]

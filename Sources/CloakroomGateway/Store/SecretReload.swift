@@ -6,8 +6,8 @@ import ServiceLifecycle
 
 /// Reads keys and certificates again when their files change, or when it is asked to: with nobody logged out.
 ///
-/// What it reads is `SESSION_KEYS_FILE` and the files of TLS to Redis. A file that has changed to nonsense changes nothing:
-/// what was read before stays in use, and the log says what is wrong.
+/// What it reads is `SESSION_KEYS_FILE`, and the files of TLS to Redis and of TLS on the port. A file that has changed to
+/// nonsense changes nothing: what was read before stays in use, and the log says what is wrong.
 struct SecretReload: Service {
     /// How often files are looked at. Asked for rather than told: a mounted Secret changes by a link somewhere above the file,
     /// which notices of the file itself would miss, and macOS has other ones than Linux.
@@ -15,26 +15,35 @@ struct SecretReload: Service {
 
     private let keyFile: String?
     private let certificateFiles: [String]
+    private let listenerFiles: [String]
+    private let listenerTLS: ListenerTLS?
     private let stores: [RedisSessionStore]
     private let requests: AsyncStream<Void>
     private let logger: Logger
 
-    init(settings: GatewaySettings, stores: [RedisSessionStore], requests: AsyncStream<Void>, logger: Logger) {
+    init(
+        settings: GatewaySettings, stores: [RedisSessionStore], listenerTLS: ListenerTLS?, requests: AsyncStream<Void>,
+        logger: Logger
+    ) {
         keyFile = settings.origins["SESSION_KEYS"]?.file
         let tls = settings.redis.tls
         certificateFiles = [tls.caFile, tls.certificateFile, tls.privateKeyFile].compactMap { $0 }
+        listenerFiles = [settings.tls.certificateFile, settings.tls.keyFile].compactMap { $0 }
+        self.listenerTLS = listenerTLS
         self.stores = stores
         self.requests = requests
         self.logger = logger
     }
 
     func run() async {
-        var (keys, certificates) = (stamps([keyFile]), stamps(certificateFiles))
+        var (keys, certificates, listener) = (stamps([keyFile]), stamps(certificateFiles), stamps(listenerFiles))
         for await isAsked in asked() {
             let (newKeys, newCertificates) = (stamps([keyFile]), stamps(certificateFiles))
+            let newListener = stamps(listenerFiles)
             if isAsked || newKeys != keys { readKeys() }
             if isAsked || newCertificates != certificates { readCertificates() }
-            (keys, certificates) = (newKeys, newCertificates)
+            if isAsked || newListener != listener { readListenerCertificate() }
+            (keys, certificates, listener) = (newKeys, newCertificates, newListener)
         }
     }
 
@@ -80,6 +89,18 @@ struct SecretReload: Service {
             logger.error(
                 "Certificates for Redis could not be read again; those read before stay in use",
                 metadata: ["reason": "\((error as? SessionStoreError)?.reason ?? "unknown")"])
+        }
+    }
+
+    private func readListenerCertificate() {
+        guard let listenerTLS else { return }
+        do {
+            try listenerTLS.renew()
+            logger.notice("The port's certificate was read again; new connections get it")
+        } catch {
+            logger.error(
+                "The port's certificate could not be read again; the one read before stays in use",
+                metadata: ["reason": "TLS_CERT_FILE and TLS_KEY_FILE can't be read, or do not belong together"])
         }
     }
 

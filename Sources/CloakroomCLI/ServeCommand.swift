@@ -52,7 +52,7 @@ struct ServeCommand: AsyncParsableCommand {
         defer { log.flush() }
         LoggingSystem.bootstrap { label in
             LineLogHandler(
-                label: label, level: settings.logLevel, format: settings.logFormat, write: { log.write($0) })
+                label: label, level: settings.logLevel, format: settings.logFormat, writer: log)
         }
         let logger = Logger(label: "cloakroom")
         for warning in settings.warnings { logger.warning("\(warning)") }

@@ -1,33 +1,35 @@
-package import NIOCore
+public import NIOCore
 
 /// The fields of a head, as ranges of its bytes: nothing is copied or decoded until someone asks for it.
-package struct FieldLines: Sendable {
+///
+/// Public for the reason that ``Octets`` is.
+public struct FieldLines: Sendable {
     /// Where one field stands.
-    package struct Line: Sendable {
-        let nameStart: UInt32
-        let nameEnd: UInt32
-        let valueStart: UInt32
-        let valueEnd: UInt32
+    public struct Line: Sendable {
+        @usableFromInline let nameStart: UInt32
+        @usableFromInline let nameEnd: UInt32
+        @usableFromInline let valueStart: UInt32
+        @usableFromInline let valueEnd: UInt32
 
         /// The bytes of its name.
-        @inline(__always)
-        package var name: Range<Int> { Int(nameStart)..<Int(nameEnd) }
+        @inlinable @inline(__always)
+        public var name: Range<Int> { Int(nameStart)..<Int(nameEnd) }
         /// The bytes of its value, without spaces around it.
-        @inline(__always)
-        package var value: Range<Int> { Int(valueStart)..<Int(valueEnd) }
+        @inlinable @inline(__always)
+        public var value: Range<Int> { Int(valueStart)..<Int(valueEnd) }
         /// The bytes from its name to the end of its value.
-        @inline(__always)
-        package var whole: Range<Int> { Int(nameStart)..<Int(valueEnd) }
+        @inlinable @inline(__always)
+        public var whole: Range<Int> { Int(nameStart)..<Int(valueEnd) }
     }
 
     /// The whole head.
-    package let bytes: ByteBuffer
+    public let bytes: ByteBuffer
     /// In the order in which they came.
-    package let lines: [Line]
+    public let lines: [Line]
 
     /// Calls `body` with the head's bytes, to which the ranges of the lines belong.
-    @inline(__always)
-    package func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+    @inlinable @inline(__always)
+    public func withBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
         try bytes.withUnsafeReadableBytes(body)
     }
 

@@ -1,30 +1,32 @@
 /// What bytes may stand where (RFC 9110 §5.6, RFC 9112).
-package enum Octets {
-    package static let tab = UInt8(ascii: "\t")
-    package static let lineFeed = UInt8(ascii: "\n")
-    package static let carriageReturn = UInt8(ascii: "\r")
-    package static let space = UInt8(ascii: " ")
-    package static let colon = UInt8(ascii: ":")
+///
+/// Public, though no product has this module: what is less is never inlined into other modules.
+public enum Octets {
+    @inlinable public static var tab: UInt8 { UInt8(ascii: "\t") }
+    @inlinable public static var lineFeed: UInt8 { UInt8(ascii: "\n") }
+    @inlinable public static var carriageReturn: UInt8 { UInt8(ascii: "\r") }
+    @inlinable public static var space: UInt8 { UInt8(ascii: " ") }
+    @inlinable public static var colon: UInt8 { UInt8(ascii: ":") }
 
     // A bit for each byte that a token may hold: "!#$%&'*+-.^_`|~", digits and letters.
-    private static let lowTokens: UInt64 = 0x03FF_6CFA_0000_0000
-    private static let highTokens: UInt64 = 0x57FF_FFFF_C7FF_FFFE
+    @inlinable public static var lowTokens: UInt64 { 0x03FF_6CFA_0000_0000 }
+    @inlinable public static var highTokens: UInt64 { 0x57FF_FFFF_C7FF_FFFE }
 
     /// Whether a token may hold this byte (RFC 9110 §5.6.2).
-    @inline(__always)
-    package static func isToken(_ byte: UInt8) -> Bool {
+    @inlinable @inline(__always)
+    public static func isToken(_ byte: UInt8) -> Bool {
         guard byte < 128 else { return false }
         let bits = byte < 64 ? lowTokens : highTokens
         return (bits >> UInt64(byte & 63)) & 1 == 1
     }
 
     /// Whether a field value may hold this byte (RFC 9110 §5.5).
-    @inline(__always)
-    package static func isFieldValue(_ byte: UInt8) -> Bool { (byte >= 0x20 && byte != 0x7F) || byte == tab }
+    @inlinable @inline(__always)
+    public static func isFieldValue(_ byte: UInt8) -> Bool { (byte >= 0x20 && byte != 0x7F) || byte == tab }
 
     /// A lower-case letter for an upper-case one.
-    @inline(__always)
-    package static func lowercased(_ byte: UInt8) -> UInt8 {
+    @inlinable @inline(__always)
+    public static func lowercased(_ byte: UInt8) -> UInt8 {
         (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte | 0x20 : byte
     }
 
@@ -53,8 +55,8 @@ package enum Octets {
     }
 
     /// Whether these bytes are this text, in whichever case; the text must be in lower case.
-    @inline(__always)
-    package static func equal(
+    @inlinable @inline(__always)
+    public static func equal(
         _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, lowercase text: StaticString
     ) -> Bool {
         guard range.count == text.utf8CodeUnitCount else { return false }
@@ -65,9 +67,26 @@ package enum Octets {
         return true
     }
 
+    /// Whether these bytes are exactly this text.
+    @inlinable @inline(__always)
+    public static func equal(
+        _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, exactly text: StaticString
+    ) -> Bool {
+        guard range.count == text.utf8CodeUnitCount else { return false }
+        for offset in 0..<range.count where bytes[range.lowerBound + offset] != text.utf8Start[offset] { return false }
+        return true
+    }
+
+    /// Whether these bytes are those.
+    @inlinable @inline(__always)
+    public static func equal(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, _ other: [UInt8]) -> Bool {
+        guard range.count == other.count else { return false }
+        return other.withUnsafeBytes { $0.elementsEqual(UnsafeRawBufferPointer(rebasing: bytes[range])) }
+    }
+
     /// The range without spaces and tabs at its ends.
-    @inline(__always)
-    package static func trimmed(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> Range<Int> {
+    @inlinable @inline(__always)
+    public static func trimmed(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> Range<Int> {
         var (low, high) = (range.lowerBound, range.upperBound)
         while low < high, bytes[low] == space || bytes[low] == tab { low += 1 }
         while high > low, bytes[high - 1] == space || bytes[high - 1] == tab { high -= 1 }
@@ -75,8 +94,8 @@ package enum Octets {
     }
 
     /// Calls `body` with each member of a comma-separated list, trimmed; empty ones too.
-    @inline(__always)
-    package static func forEachMember(
+    @inlinable @inline(__always)
+    public static func forEachMember(
         _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, _ body: (Range<Int>) -> Void
     ) {
         var start = range.lowerBound

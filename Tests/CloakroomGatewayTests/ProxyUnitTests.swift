@@ -310,8 +310,9 @@ import Testing
                     let writer = RequestLine(format: format, label: "cloakroom")
                     let expected = LineLogHandler.line(format, .info, label: "cloakroom", "Request", members, now)
                     for _ in 0..<2 {
-                        let line = writer.text(request, status: 200, microseconds: microseconds, now)
-                        #expect(line == expected)
+                        var lines = Array("before\n".utf8)
+                        writer.write(request, status: 200, microseconds: microseconds, now, into: &lines)
+                        #expect(String(decoding: lines, as: UTF8.self) == "before\n" + expected)
                     }
                     #expect(expected.contains("2023-11-14T22:13:20.062Z"))
                 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -198,6 +200,28 @@ def test_a_client_that_does_not_read_frees_the_upstream(gateway: Gateway, upstre
     assert gateway.resident_bytes - before < 32 << 20
     for connection in connections:
         connection.close()
+
+
+def test_r47_a_session_that_ends_while_its_request_waits_for_a_place_is_refused(
+    servers: Servers, tmp_path: Path, upstream: Upstream
+) -> None:
+    gateway = gateway_before(upstream, servers, tmp_path, SESSION, UPSTREAM_MAX_CONCURRENT_PER_SESSION="1")
+    first = connect(gateway)
+    first.sendall(head("GET /api/pause HTTP/1.1", session=SESSION))
+    read_head(first)
+    others = [connect(gateway) for _ in range(5)]
+    for other in others:
+        other.sendall(head("GET /api/x HTTP/1.1", session=SESSION))
+    # As many may wait as are served: one.
+    refused: list[socket.socket] = []
+    while len(refused) < 4:
+        ready, _, _ = select.select([other for other in others if other not in refused], [], [], 20)
+        assert ready and all(read_head(other)[0].startswith(b"HTTP/1.1 503 ") for other in ready)
+        refused += ready
+    assert gateway.get("/auth/logout", SESSION).status_code in (302, 303)
+    first.close()
+    [waiting] = [other for other in others if other not in refused]
+    assert read_head(waiting)[0].startswith(b"HTTP/1.1 401 ")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/api/x", "/auth/me"])

@@ -29,6 +29,8 @@ ANSWERS = {
     "after-304": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n" + STOLEN,
     "after-head": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + STOLEN,
     "hints": b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n"
+    b"Set-Cookie: cloakroom_session=x\r\nConnection: a\r\nA: b\r\n\r\n"
     b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "unasked-101": b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n" + STOLEN,
 }
@@ -192,7 +194,11 @@ def test_a_surplus_answer_of_the_upstream_is_nobody_s(gateway: Gateway, path: st
     assert ask(gateway, SESSION).endswith(b"ok")
 
 
-def test_an_interim_response_of_the_upstream_is_not_the_answer(gateway: Gateway) -> None:
+def test_an_interim_response_of_the_upstream_is_passed_on_and_is_not_the_answer(gateway: Gateway) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n"
     for _ in range(5):
         answer = exchange(gateway, head("GET /api/hints HTTP/1.1", "Connection: close", session=SESSION))
-        assert b"HTTP/1.1 200 OK" in answer and answer.endswith(b"\r\n\r\nok"), answer
+        assert answer.startswith(hints + b"HTTP/1.1 200 OK\r\n") and answer.endswith(b"\r\n\r\nok"), answer
+    # HTTP/1.0 does not know them (RFC 9110 §15.2).
+    answer = exchange(gateway, head("GET /api/hints HTTP/1.0", session=SESSION))
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and answer.endswith(b"\r\n\r\nok"), answer

@@ -33,6 +33,11 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     private var input = ByteBuffer()
     private var output: ByteBuffer
     private var isReading = false
+    // What the channel says of itself, which is asked for often.
+    private var isActive = false
+    private var isChannelWritable = true
+    /// Something was written that is not on its way.
+    private var isFlushDue = false
     private var hasPeerClosed = false
     private var isProcessing = false
     /// How many requests were taken in this turn.
@@ -44,6 +49,8 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     private var request: GatewayRequest?
     private var exchange: (any Exchange)?
     private var response = ResponseState.none
+    /// The response that has begun and is not in the log yet: its client comes first.
+    private var unlogged: (request: GatewayRequest, status: Int, answered: NIODeadline)?
     /// No request follows the one under way.
     private var isLast = false
     private var presented: PresentedSession?
@@ -84,13 +91,16 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         self.context = context
         address = ClientAddress(context.channel.remoteAddress)
         room.add(self)
-        if context.channel.isActive { readIfWanted() }
+        isActive = context.channel.isActive
+        isChannelWritable = context.channel.isWritable
+        readIfWanted()
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { gone() }
 
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
+        isActive = true
         readIfWanted()
     }
 
@@ -113,13 +123,11 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         process()
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
-        isReading = false
-        readIfWanted()
-    }
+    func channelReadComplete(context: ChannelHandlerContext) { readIfWanted() }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable {
+        isChannelWritable = context.channel.isWritable
+        if isChannelWritable {
             unwritableSince = nil
             // Requests that were sent ahead may wait for it too.
             if let exchange { exchange.clientIsWritable() } else { process() }
@@ -147,7 +155,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     // MARK: Reading
 
     private func readIfWanted() {
-        guard !isReading, !hasPeerClosed, let context, context.channel.isActive else { return }
+        guard !isReading, !hasPeerClosed, isActive, let context else { return }
         // With a request under way, reads tell that the client hangs up, until it has sent too much ahead.
         guard lingering != nil || input.readableBytes < limits.ahead else { return }
         isReading = true
@@ -318,8 +326,10 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     private func gone() {
         guard context != nil else { return }
         context = nil
+        isActive = false
         let exchange = exchange
         self.exchange = nil
+        log()
         if let request, case .none = response { room.accessLog.write(request, status: Self.clientClosedRequest) }
         request = nil
         room.remove(self)
@@ -357,7 +367,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
 }
 
 extension ClientHandler: ClientStream {
-    var isWritable: Bool { context?.channel.isWritable ?? false }
+    var isWritable: Bool { isChannelWritable && context != nil }
 
     func wantsChanged() { if !isProcessing { process() } }
 
@@ -373,11 +383,24 @@ extension ClientHandler: ClientStream {
         requestEnded()
     }
 
+    func sendInterim(_ head: ResponseHead) {
+        guard let request, request.head.isHTTP11, case .none = response, let upstream = room.core.upstream else {
+            return
+        }
+        beginOutput()
+        _ = upstream.forwarded.writeFields(head, into: &output)
+        output.writeStaticString("\r\n")
+    }
+
     func beginResponse(_ head: ResponseHead) {
         guard let request, let upstream = room.core.upstream else { return }
-        room.accessLog.write(request, status: head.status)
+        log()
+        unlogged = (request, head.status, .now())
         if !request.isWhole { isLast = true }
         beginOutput()
+        // Taken out while it is written to: each access to a field of an object is checked, and one to a variable is not.
+        var output = output
+        self.output = ByteBuffer()
         let missing = upstream.forwarded.write(head, into: &output)
         output.writeBytes(room.core.security.bytes(missing))
         var isChunked = false
@@ -394,6 +417,7 @@ extension ClientHandler: ClientStream {
             }
         }
         output.writeStaticString(isLast ? "Connection: close\r\n\r\n" : "\r\n")
+        self.output = output
         response = .body(isChunked: isChunked)
     }
 
@@ -408,6 +432,7 @@ extension ClientHandler: ClientStream {
             output.writeImmutableBuffer(data)
         } else {
             writeOutput()
+            isFlushDue = true
             context?.write(wrapOutboundOut(data), promise: nil)
             beginOutput()
         }
@@ -429,7 +454,17 @@ extension ClientHandler: ClientStream {
 
     func flush() {
         writeOutput()
-        context?.flush()
+        if isFlushDue {
+            isFlushDue = false
+            context?.flush()
+        }
+        log()
+    }
+
+    private func log() {
+        guard let (request, status, answered) = unlogged else { return }
+        unlogged = nil
+        room.accessLog.write(request, status: status, answered: answered)
     }
 
     private func writeAnswer(_ answer: HTTPAnswer, isHead: Bool, isHTTP11: Bool) {
@@ -449,6 +484,7 @@ extension ClientHandler: ClientStream {
 
     private func writeOutput() {
         guard output.readableBytes > 0 else { return }
+        isFlushDue = true
         context?.write(wrapOutboundOut(output), promise: nil)
         output.moveReaderIndex(to: output.writerIndex)
     }

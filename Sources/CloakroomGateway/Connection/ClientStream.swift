@@ -12,6 +12,9 @@ protocol ClientStream: AnyObject {
     /// Sends a whole response.
     func answer(_ answer: HTTPAnswer)
 
+    /// Sends what may pass of a response before the response (RFC 9110 §15.2), to clients that know such.
+    func sendInterim(_ head: ResponseHead)
+
     /// Begins the response with what may pass of the upstream's.
     func beginResponse(_ head: ResponseHead)
 

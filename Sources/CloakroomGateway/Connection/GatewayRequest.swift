@@ -93,11 +93,22 @@ struct RequestNumber: Sendable {
 
     /// Writes its 32 digits.
     func write(into digits: inout [UInt8]) {
-        for value in [connection, number] {
-            for shift in stride(from: UInt64(60), through: 0, by: -4) {
-                let digit = UInt8(truncatingIfNeeded: value >> shift) & 15
-                digits.append(digit < 10 ? 0x30 + digit : 0x61 + digit - 10)
+        for value in [connection >> 32, connection, number >> 32, number] {
+            withUnsafeBytes(of: Self.digits(UInt32(truncatingIfNeeded: value)).bigEndian) {
+                digits.append(contentsOf: $0)
             }
         }
+    }
+
+    /// The eight digits of a number, the first in the highest byte.
+    private static func digits(_ number: UInt32) -> UInt64 {
+        // Each step doubles the distance of the parts, until each byte holds one digit.
+        var spread = UInt64(number)
+        spread = (spread << 16 | spread) & 0x0000_FFFF_0000_FFFF
+        spread = (spread << 8 | spread) & 0x00FF_00FF_00FF_00FF
+        spread = (spread << 4 | spread) & 0x0F0F_0F0F_0F0F_0F0F
+        // 1 where it is a letter.
+        let letters = (spread + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        return spread + 0x3030_3030_3030_3030 + letters * 0x27
     }
 }

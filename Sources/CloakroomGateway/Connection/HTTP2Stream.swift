@@ -146,6 +146,15 @@ final class HTTP2Stream: ClientStream {
         end()
     }
 
+    func sendInterim(_ head: ResponseHead) {
+        guard !hasBegun, !hasEnded, let upstream = room.core.upstream else { return }
+        var out = room.allocator.buffer(capacity: 1024)
+        _ = upstream.forwarded.writeFields(head, into: &out)
+        out.writeStaticString("\r\n")
+        // It was written here, so it can be read.
+        if let headers = try? HTTP2Head.response(out) { connection.write(id, .headers(.init(headers: headers))) }
+    }
+
     func beginResponse(_ head: ResponseHead) {
         guard let upstream = room.core.upstream else { return }
         var out = room.allocator.buffer(capacity: 1024)

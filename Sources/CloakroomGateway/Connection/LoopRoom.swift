@@ -26,7 +26,7 @@ final class LoopRoom {
         self.core = core
         self.loop = loop
         executor = EventLoopTaskExecutor(loop)
-        accessLog = AccessLog(logger: core.logger)
+        accessLog = AccessLog(logger: core.logger, loop: loop)
         upstreamPool = core.upstream.map { UpstreamPool(target: $0.target, loop: loop, limits: core.limits) }
         let bound = NIOLoopBound(self, eventLoop: loop)
         timer = loop.scheduleRepeatedTask(initialDelay: Self.interval, delay: Self.interval) { _ in bound.value.tick() }
@@ -64,6 +64,7 @@ final class LoopRoom {
         // It holds this room.
         timer = nil
         upstreamPool?.close()
+        accessLog.flush()
         done()
     }
 

@@ -12,8 +12,10 @@ public struct LineLogHandler: LogHandler {
 
     private let label: String
     private let format: GatewaySettings.LogFormat
-    /// Takes a line.
-    let write: @Sendable (String) -> Void
+    /// Takes lines.
+    private let write: @Sendable (String) -> Void
+    /// What `write` writes to, if lines can be given to it as bytes.
+    private let writer: LogWriter?
 
     /// Makes a handler.
     ///
@@ -30,6 +32,22 @@ public struct LineLogHandler: LogHandler {
         self.logLevel = level
         self.format = format
         self.write = write
+        writer = nil
+    }
+
+    /// Makes a handler.
+    ///
+    /// - Parameters:
+    ///   - label: the logger's label.
+    ///   - level: the least that is written.
+    ///   - format: text for people, JSON for collectors.
+    ///   - writer: writes the lines.
+    public init(label: String, level: Logger.Level, format: GatewaySettings.LogFormat, writer: LogWriter) {
+        self.label = label
+        self.logLevel = level
+        self.format = format
+        self.writer = writer
+        write = { writer.write($0) }
     }
 
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -43,6 +61,11 @@ public struct LineLogHandler: LogHandler {
         all.merge(event.metadata ?? [:]) { $1 }
         let members = all.sorted { $0.key < $1.key }.map { (Self.escaped($0.key), "\($0.value)") }
         write(Self.line(format, event.level, label: label, "\(event.message)", members))
+    }
+
+    /// Writes whole lines in UTF-8.
+    func write(lines: [UInt8]) {
+        if let writer { writer.write(lines: lines) } else { write(String(decoding: lines, as: UTF8.self)) }
     }
 
     /// Whether it adds nothing to what it is given, and has a name that need not be escaped.

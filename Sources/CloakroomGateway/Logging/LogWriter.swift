@@ -56,14 +56,20 @@ public final class LogWriter: Sendable {
     }
 
     /// Takes a line, its newline included, and returns at once.
-    public func write(_ line: String) {
+    public func write(_ line: String) { add(line.utf8, lines: { 1 }) }
+
+    /// Takes lines in UTF-8, their newlines included, and returns at once.
+    func write(lines: [UInt8]) { add(lines) { lines.count { $0 == UInt8(ascii: "\n") } } }
+
+    private func add(_ bytes: some Collection<UInt8>, lines: () -> Int) {
+        let count = bytes.count
         let isFirst = state.withLock { state in
-            guard state.waiting.count + line.utf8.count <= capacity else {
-                state.dropped += 1
+            guard state.waiting.count + count <= capacity else {
+                state.dropped += lines()
                 return false
             }
-            state.waiting += line.utf8
-            return state.waiting.count == line.utf8.count
+            state.waiting += bytes
+            return state.waiting.count == count
         }
         if isFirst { wake.signal() }
     }

@@ -10,7 +10,7 @@ import HTTPTypes
 struct Admission: Sendable {
     /// A request that may pass.
     struct Pass: Sendable {
-        let handle: SessionHandle
+        let session: PresentedSession
         let accessToken: String
     }
 
@@ -56,8 +56,9 @@ struct Admission: Sendable {
             let text = UnsafeRawBufferPointer(rebasing: bytes[range])
             if let memory, memory.matches(text) { return memory }
             guard let id = SessionID(String(decoding: text, as: UTF8.self)) else { return nil }
-            memory = PresentedSession(id)
-            return memory
+            let session = PresentedSession(id)
+            memory = session
+            return session
         }
     }
 
@@ -67,7 +68,7 @@ struct Admission: Sendable {
         guard let session = near?.nearSession(for: presented.id), refresher.isFresh(session) else {
             return .ask(presented)
         }
-        return .decided(.pass(Pass(handle: presented.handle, accessToken: session.tokens.accessToken)))
+        return .decided(.pass(Pass(session: presented, accessToken: session.tokens.accessToken)))
     }
 
     /// Asks the store, and the provider if a refresh is due.
@@ -86,13 +87,15 @@ struct Admission: Sendable {
                     ["error": "provider_unavailable"], status: .serviceUnavailable,
                     headers: [.retryAfter: "\(max(1, retryAfter.components.seconds + 1))"]))
         case .ready(let session):
-            return .pass(Pass(handle: presented.handle, accessToken: session.tokens.accessToken))
+            return .pass(Pass(session: presented, accessToken: session.tokens.accessToken))
         }
     }
 }
 
 /// The session ID of a cookie, with what is made of it once for all requests of a connection.
-struct PresentedSession: Sendable {
+///
+/// It is a class, as each request hands it on several times.
+final class PresentedSession: Sendable {
     let id: SessionID
     let handle: SessionHandle
 

@@ -23,7 +23,7 @@ enum CookieBytes {
             var isTwice = false
             forEachPair(bytes, line.value) { pair in
                 guard pair.count > name.count, bytes[pair.lowerBound + name.count] == UInt8(ascii: "="),
-                    bytes[pair.lowerBound..<pair.lowerBound + name.count].elementsEqual(name)
+                    Octets.equal(bytes, pair.lowerBound..<pair.lowerBound + name.count, name)
                 else { return }
                 if found != nil { isTwice = true }
                 found = pair.lowerBound + name.count + 1..<pair.upperBound
@@ -64,7 +64,7 @@ enum CookieBytes {
     }
 
     private static func isReservedName(_ bytes: UnsafeRawBufferPointer, _ name: Range<Int>) -> Bool {
-        reservedNames.contains { $0.count == name.count && bytes[name].elementsEqual($0) }
+        reservedNames.contains { Octets.equal(bytes, name, $0) }
     }
 
     @inline(__always)

@@ -78,6 +78,14 @@ struct ForwardedHead: Sendable {
     ///
     /// - Returns: which of the security fields are missing.
     func write(_ head: ResponseHead, into out: inout ByteBuffer) -> SecurityFieldBytes.Missing {
+        let missing = writeFields(head, into: &out)
+        // What came with a user's token is that user's alone (ASVS 14.3.2).
+        out.writeStaticString("Cache-Control: no-store\r\n")
+        return missing
+    }
+
+    /// Writes the status line and the fields that may pass, and nothing of the gateway's own.
+    func writeFields(_ head: ResponseHead, into out: inout ByteBuffer) -> SecurityFieldBytes.Missing {
         var missing = SecurityFieldBytes.Missing()
         let listed = head.listsConnectionFields ? ConnectionList(head.fields) : nil
         head.fields.withBytes { bytes in
@@ -101,8 +109,6 @@ struct ForwardedHead: Sendable {
                 }
             }
         }
-        // What came with a user's token is that user's alone (ASVS 14.3.2).
-        out.writeStaticString("Cache-Control: no-store\r\n")
         return missing
     }
 

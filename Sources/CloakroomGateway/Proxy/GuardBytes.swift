@@ -23,13 +23,13 @@ struct GuardBytes: Sendable {
                         isFieldRight = line.value.count == 1 && bytes[line.value.lowerBound] == UInt8(ascii: "1")
                     } else if Octets.equal(bytes, line.name, lowercase: "origin") {
                         origins += 1
-                        isOriginRight = bytes[line.value].elementsEqual(origin)
+                        isOriginRight = Octets.equal(bytes, line.value, origin)
                     }
                 case 14 where Octets.equal(bytes, line.name, lowercase: "sec-fetch-site"):
                     sites += 1
                     isSiteRight =
-                        bytes[line.value].elementsEqual("same-origin".utf8)
-                        || bytes[line.value].elementsEqual("none".utf8)
+                        Octets.equal(bytes, line.value, exactly: "same-origin")
+                        || Octets.equal(bytes, line.value, exactly: "none")
                 default: break
                 }
             }

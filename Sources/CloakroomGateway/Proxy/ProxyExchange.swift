@@ -57,6 +57,11 @@ final class ProxyExchange: Exchange, UpstreamUser {
             }
             self.path = path.pathAndQuery
         }
+        admit(&memory)
+    }
+
+    private func admit(_ memory: inout PresentedSession?) {
+        let core = room.core
         switch core.admission.decideNow(core.admission.presented(request.head, &memory)) {
         case .decided(let decision): admitted(decision)
         case .ask(let presented):
@@ -78,25 +83,25 @@ final class ProxyExchange: Exchange, UpstreamUser {
         switch decision {
         case .refuse(let answer): refuse(answer)
         case .pass(let pass):
-            request.handle = pass.handle
+            request.handle = pass.session.handle
             self.pass = pass
-            takePlace(pass.handle)
+            if hasPlace { usePlace() } else { takePlace(pass.session.handle) }
         }
     }
 
     private func takePlace(_ handle: SessionHandle) {
-        if upstream.places.take(for: handle) { return placeGranted() }
+        if upstream.places.take(for: handle) { return usePlace() }
         let bound = NIOLoopBound(self, eventLoop: room.loop)
         let places = upstream.places
         let answer = places.wait(for: handle) { [loop = room.loop] in
             loop.execute {
                 guard case .waiting = bound.value.stage else { return places.giveBack(handle) }
-                bound.value.placeGranted()
+                bound.value.placeGrantedLate()
                 bound.value.flush()
             }
         }
         switch answer {
-        case .granted: placeGranted()
+        case .granted: usePlace()
         case .waiting(let number):
             stage = .waiting(number: number, until: room.now + room.core.limits.place)
         case .refused: refuseForWantOfPlace()
@@ -113,7 +118,15 @@ final class ProxyExchange: Exchange, UpstreamUser {
                 headers: [.retryAfter: FailureAnswers.retryAfter]))
     }
 
-    private func placeGranted() {
+    /// While it waited, the session may have ended or its token been refreshed, so it is asked for once more.
+    private func placeGrantedLate() {
+        hasPlace = true
+        stage = .admitting
+        var memory: PresentedSession?
+        admit(&memory)
+    }
+
+    private func usePlace() {
         hasPlace = true
         deadline = room.now + upstream.timeout
         if let connection = room.upstreamPool?.takeIdle() { send(on: connection) } else { connect() }
@@ -211,6 +224,11 @@ final class ProxyExchange: Exchange, UpstreamUser {
 
     // MARK: What the upstream says
 
+    func interimResponseCame(_ head: ResponseHead) {
+        // Whether the client is asked for its body is said here; see `send(on:)`.
+        if head.status != 100 { client?.sendInterim(head) }
+    }
+
     func responseBegan(_ head: ResponseHead) {
         hasBegun = true
         deadline = room.now + room.core.limits.responseStall
@@ -289,7 +307,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
         client = nil
         guard hasPlace, !isConnecting, let pass else { return }
         hasPlace = false
-        upstream.places.giveBack(pass.handle)
+        upstream.places.giveBack(pass.session.handle)
     }
 }
 

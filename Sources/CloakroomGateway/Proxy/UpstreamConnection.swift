@@ -3,6 +3,9 @@ import NIOCore
 
 /// Who is told of the response on a connection to the upstream.
 protocol UpstreamUser: AnyObject {
+    /// A response before the response (RFC 9110 §15.2).
+    func interimResponseCame(_ head: ResponseHead)
+
     func responseBegan(_ head: ResponseHead)
     func responseBodyCame(_ data: ByteBuffer)
 
@@ -40,6 +43,12 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
     private var hasReceived = false
     private var keepsAlive = false
     private var isReading = false
+    // What the channel says of itself, which is asked for often.
+    private var isOpen = true
+    private var isActive = false
+    private(set) var isWritable = true
+    /// Something was written that is not on its way.
+    private var isFlushDue = false
     private var mayRead = true
     private var failure: HTTP1Failure?
     /// Since when it waits in the pool.
@@ -53,8 +62,8 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
         output = allocator.buffer(capacity: 2048)
     }
 
-    var isActive: Bool { context?.channel.isActive ?? false }
-    var isWritable: Bool { context?.channel.isWritable ?? false }
+    /// Whether it can carry an exchange.
+    var isUsable: Bool { isOpen && context != nil }
 
     // MARK: What the exchange does
 
@@ -68,9 +77,16 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
         decoder.expectResponse(toHead: isHead)
     }
 
-    func write(_ data: ByteBuffer) { context?.write(wrapOutboundOut(data), promise: nil) }
+    func write(_ data: ByteBuffer) {
+        isFlushDue = true
+        context?.write(wrapOutboundOut(data), promise: nil)
+    }
 
-    func flush() { context?.flush() }
+    func flush() {
+        guard isFlushDue else { return }
+        isFlushDue = false
+        context?.flush()
+    }
 
     /// Says whether more of the response may be read.
     func setMayRead(_ mayRead: Bool) {
@@ -81,6 +97,7 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
     /// Ends the connection and whatever it carries; nobody is told.
     func close() {
         user = nil
+        isOpen = false
         context?.close(promise: nil)
     }
 
@@ -90,11 +107,13 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        isOpen = false
         user = nil
     }
 
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
+        isActive = true
         readIfWanted()
     }
 
@@ -119,12 +138,15 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable { user?.upstreamIsWritable() }
+        isWritable = context.channel.isWritable
+        if isWritable { user?.upstreamIsWritable() }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
 
     func channelInactive(context: ChannelHandlerContext) {
+        isOpen = false
+        isActive = false
         pool.forget(self)
         guard let user else { return }
         self.user = nil
@@ -136,7 +158,7 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
     }
 
     private func readIfWanted() {
-        guard !isReading, user == nil || mayRead, let context, context.channel.isActive else { return }
+        guard !isReading, user == nil || mayRead, isOpen, isActive, let context else { return }
         isReading = true
         context.read()
     }
@@ -146,7 +168,7 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
         do throws(HTTP1Failure) {
             while let user, let event = try decoder.next(&input) {
                 switch event {
-                case .interim: break
+                case .interim(let head): user.interimResponseCame(head)
                 case .head(let head):
                     keepsAlive = head.keepsAlive
                     user.responseBegan(head)
@@ -156,7 +178,7 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
                     mayRead = true
                     // What follows a response is another one that nobody asked for.
                     user.responseEnded(
-                        isReusable: keepsAlive && input.readableBytes == 0 && context.channel.isActive)
+                        isReusable: keepsAlive && input.readableBytes == 0 && isOpen)
                 }
             }
         } catch {

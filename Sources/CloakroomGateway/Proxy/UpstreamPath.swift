@@ -33,7 +33,7 @@ struct UpstreamPath: Equatable {
         guard target.count <= maximumLength, target.count >= 4 else { return false }
         return head.fields.withBytes { bytes in
             var index = target.lowerBound + 4
-            guard bytes[target.lowerBound..<index].elementsEqual("/api".utf8),
+            guard Octets.equal(bytes, target.lowerBound..<index, exactly: "/api"),
                 index == target.upperBound || bytes[index] == UInt8(ascii: "/") || bytes[index] == UInt8(ascii: "?")
             else { return false }
             while index < target.upperBound, bytes[index] != UInt8(ascii: "?") {

@@ -25,7 +25,7 @@ final class UpstreamPool {
     /// A connection that is ready, if there is one.
     func takeIdle() -> UpstreamConnection? {
         while let connection = idle.popLast() {
-            if connection.isActive { return connection }
+            if connection.isUsable { return connection }
         }
         return nil
     }

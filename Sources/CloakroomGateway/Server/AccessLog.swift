@@ -7,26 +7,35 @@ import NIOCore
 /// One line a request: what was asked, what was answered, how long it took. Never a query, a cookie or a token.
 ///
 /// The time is that until the response begins; a body may stream for longer. Each event loop has one. Where the log is ours,
-/// the line is written without a dictionary of metadata: for most requests that would take longer than to forward them.
+/// the line is written without a dictionary of metadata, which for most requests would take longer than to forward them, and
+/// lines are gathered for a moment, as loops that take turns at the log's lock would wait for one another.
 final class AccessLog {
+    private static let pause = TimeAmount.milliseconds(25)
+    private static let most = 65_536
+
     private let logger: Logger
+    private let loop: any EventLoop
     private let isWritten: Bool
     private let line: RequestLine?
-    private let write: (@Sendable (String) -> Void)?
+    private let handler: LineLogHandler?
+    private var lines: [UInt8] = []
+    private var isFlushDue = false
 
-    init(logger: Logger) {
+    init(logger: Logger, loop: any EventLoop) {
         self.logger = logger
+        self.loop = loop
         isWritten = logger.logLevel <= .info
-        let handler = logger.handler as? LineLogHandler
+        handler = logger.handler as? LineLogHandler
         line = handler?.requestLine
-        write = handler?.write
     }
 
-    func write(_ request: GatewayRequest, status: Int) {
+    /// - Parameter answered: when the response began.
+    func write(_ request: GatewayRequest, status: Int, answered: NIODeadline = .now()) {
         guard isWritten else { return }
-        let microseconds = (NIODeadline.now() - request.began).nanoseconds / 1000
-        if let line, let write {
-            return write(line.text(request, status: status, microseconds: microseconds, Date()))
+        let microseconds = (answered - request.began).nanoseconds / 1000
+        if let line {
+            line.write(request, status: status, microseconds: microseconds, Date(), into: &lines)
+            return gather()
         }
         let path = request.head.fields.withBytes { GatewayRequest.path(request.head, $0) }
         var metadata: Logger.Metadata = [
@@ -36,5 +45,23 @@ final class AccessLog {
         ]
         if let handle = request.handle { metadata["session"] = "\(handle)" }
         logger.info("Request", metadata: metadata)
+    }
+
+    /// Hands on all lines.
+    func flush() {
+        guard !lines.isEmpty, let handler else { return }
+        handler.write(lines: lines)
+        lines.removeAll(keepingCapacity: true)
+    }
+
+    private func gather() {
+        if lines.count >= Self.most { return flush() }
+        guard !isFlushDue else { return }
+        isFlushDue = true
+        let bound = NIOLoopBound(self, eventLoop: loop)
+        loop.scheduleTask(in: Self.pause) {
+            bound.value.isFlushDue = false
+            bound.value.flush()
+        }
     }
 }

@@ -11,12 +11,20 @@ import NIOCore
 /// It is a class, as each request looks into it many times and none should copy it.
 final class GatewayCore: Sendable {
     /// The API behind `/api`.
-    struct Upstream: Sendable {
+    final class Upstream: Sendable {
         let target: UpstreamTarget
         let forwarded: ForwardedHead
         let places: UpstreamPlaces
         /// How long it may take until its response begins.
         let timeout: TimeAmount
+
+        init(_ target: UpstreamTarget, publicURL: PublicURL, settings: UpstreamSettings) {
+            self.target = target
+            forwarded = ForwardedHead(target: target, publicURL: publicURL)
+            places = UpstreamPlaces(
+                limit: settings.maximumConcurrent, perSession: settings.maximumConcurrentPerSession)
+            timeout = TimeAmount(settings.timeout)
+        }
     }
 
     let upstream: Upstream?
@@ -45,14 +53,8 @@ final class GatewayCore: Sendable {
         tls = try ListenerTLS(settings.tls)
         connections = ConnectionCounts(
             limit: settings.limits.connections, perAddress: settings.limits.connectionsPerAddress)
-        upstream = try settings.upstreamURL.map { url in
-            let target = try UpstreamTarget(url)
-            return Upstream(
-                target: target, forwarded: ForwardedHead(target: target, publicURL: publicURL),
-                places: UpstreamPlaces(
-                    limit: settings.upstream.maximumConcurrent,
-                    perSession: settings.upstream.maximumConcurrentPerSession),
-                timeout: TimeAmount(settings.upstream.timeout))
+        upstream = try settings.upstreamURL.map {
+            Upstream(try UpstreamTarget($0), publicURL: publicURL, settings: settings.upstream)
         }
     }
 
@@ -64,7 +66,7 @@ final class GatewayCore: Sendable {
             // The path of nearly all requests need not become text.
             let isUpstream =
                 upstream != nil && path.count >= 4
-                && bytes[path.lowerBound..<path.lowerBound + 4].elementsEqual("/api".utf8)
+                && Octets.equal(bytes, path.lowerBound..<path.lowerBound + 4, exactly: "/api")
                 && (path.count == 4 || bytes[path.lowerBound + 4] == UInt8(ascii: "/"))
             return isUpstream
                 ? nil : String(decoding: UnsafeRawBufferPointer(rebasing: bytes[path]), as: UTF8.self)

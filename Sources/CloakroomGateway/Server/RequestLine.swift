@@ -9,7 +9,6 @@ final class RequestLine {
 
     private let format: GatewaySettings.LogFormat
     private let label: [UInt8]
-    private var line: [UInt8] = []
     /// The second that `clock` is of.
     private var second = Int.min
     private var clock: [UInt8] = []
@@ -18,102 +17,103 @@ final class RequestLine {
     init(format: GatewaySettings.LogFormat, label: String) {
         self.format = format
         self.label = Array(label.utf8)
-        line.reserveCapacity(512)
     }
 
-    /// The line for a request.
+    /// Appends the line for a request to `lines`.
     ///
     /// - Parameter microseconds: how long it took until its response began.
-    func text(_ request: GatewayRequest, status: Int, microseconds: Int64, _ now: Date) -> String {
-        line.removeAll(keepingCapacity: true)
+    func write(
+        _ request: GatewayRequest, status: Int, microseconds: Int64, _ now: Date, into lines: inout [UInt8]
+    ) {
         let isJSON = format == .json
         if isJSON {
-            add("{\"time\":\"")
-            addTime(now)
-            add("\",\"level\":\"info\",\"logger\":\"")
-            line += label
-            add("\",\"message\":\"Request\"")
+            lines.add("{\"time\":\"")
+            addTime(now, &lines)
+            lines.add("\",\"level\":\"info\",\"logger\":\"")
+            lines += label
+            lines.add("\",\"message\":\"Request\"")
         } else {
-            addTime(now)
-            add(" INFO Request")
+            addTime(now, &lines)
+            lines.add(" INFO Request")
+        }
+        let (before, between, after): (StaticString, StaticString, StaticString) =
+            isJSON ? (",\"", "\":\"", "\"") : (" ", "=", "")
+        func member(_ name: StaticString, _ value: (inout [UInt8]) -> Void) {
+            lines.add(before)
+            lines.add(name)
+            lines.add(between)
+            value(&lines)
+            lines.add(after)
         }
         request.head.fields.withBytes { bytes in
-            begin("duration_ms")
-            addNumber(Int(microseconds / 1000))
-            line.append(UInt8(ascii: "."))
-            addNumber(Int(microseconds % 1000), digits: 3)
-            end()
-            begin("method")
-            line.append(contentsOf: bytes[request.head.methodRange])
-            end()
-            begin("path")
-            let path = GatewayRequest.path(request.head, bytes)
-            addPath(UnsafeRawBufferPointer(rebasing: bytes[path].prefix(Self.longestPath)))
-            end()
+            member("duration_ms") {
+                $0.addDecimal(Int(microseconds / 1000))
+                $0.append(UInt8(ascii: "."))
+                $0.addDecimal(Int(microseconds % 1000), digits: 3)
+            }
+            member("method") {
+                $0.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[request.head.methodRange]))
+            }
+            member("path") {
+                let path = GatewayRequest.path(request.head, bytes)
+                addPath(UnsafeRawBufferPointer(rebasing: bytes[path].prefix(Self.longestPath)), &$0)
+            }
         }
-        begin("request_id")
-        request.number.write(into: &line)
-        end()
-        begin("route")
-        line += (request.route?.name ?? "none").utf8
-        end()
-        if let handle = request.handle {
-            begin("session")
-            line += handle.description.utf8
-            end()
-        }
-        begin("status")
-        addNumber(status)
-        end()
-        add(isJSON ? "}\n" : "\n")
-        return String(decoding: line, as: UTF8.self)
+        member("request_id") { request.number.write(into: &$0) }
+        member("route") { $0 += (request.route?.name ?? "none").utf8 }
+        if let handle = request.handle { member("session") { $0 += handle.description.utf8 } }
+        member("status") { $0.addDecimal(status) }
+        lines.add(isJSON ? "}\n" : "\n")
     }
 
-    private func add(_ text: StaticString) {
-        line.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
-    }
-
-    private func begin(_ name: StaticString) {
-        add(format == .json ? ",\"" : " ")
-        add(name)
-        add(format == .json ? "\":\"" : "=")
-    }
-
-    private func end() { if format == .json { line.append(UInt8(ascii: "\"")) } }
-
-    private func addNumber(_ number: Int, digits: Int = 1) {
-        var divisor = 1
-        for _ in 1..<digits { divisor *= 10 }
-        while number / divisor >= 10 { divisor *= 10 }
-        while divisor > 0 {
-            line.append(0x30 + UInt8(truncatingIfNeeded: number / divisor % 10))
-            divisor /= 10
-        }
-    }
-
-    private func addTime(_ now: Date) {
+    private func addTime(_ now: Date, _ lines: inout [UInt8]) {
         let milliseconds = Int((now.timeIntervalSince1970 * 1000).rounded(.down))
         if milliseconds / 1000 != second {
             second = milliseconds / 1000
             clock = Array(Timestamp.format(now).utf8)
         }
-        line += clock
-        line.append(UInt8(ascii: "."))
-        addNumber(milliseconds % 1000, digits: 3)
-        line.append(UInt8(ascii: "Z"))
+        lines += clock
+        lines.append(UInt8(ascii: "."))
+        lines.addDecimal(milliseconds % 1000, digits: 3)
+        lines.append(UInt8(ascii: "Z"))
     }
 
     /// Visible ASCII, as the target is.
-    private func addPath(_ path: UnsafeRawBufferPointer) {
+    private func addPath(_ path: UnsafeRawBufferPointer, _ lines: inout [UInt8]) {
         let quote = UInt8(ascii: "\""), backslash = UInt8(ascii: "\\")
         let isText = format == .text
-        let isQuoted =
-            isText && (path.isEmpty || path.contains { $0 == quote || $0 == backslash || $0 == UInt8(ascii: "=") })
-        if isQuoted { line.append(quote) }
+        var (needsEscapes, needsQuotes) = (false, path.isEmpty)
         for byte in path {
-            if byte == quote || byte == backslash { line.append(backslash) }
-            line.append(byte)
+            if byte == quote || byte == backslash { needsEscapes = true }
+            if byte == UInt8(ascii: "=") { needsQuotes = true }
         }
-        if isQuoted { line.append(quote) }
+        let isQuoted = isText && (needsEscapes || needsQuotes)
+        if isQuoted { lines.append(quote) }
+        if needsEscapes {
+            for byte in path {
+                if byte == quote || byte == backslash { lines.append(backslash) }
+                lines.append(byte)
+            }
+        } else {
+            lines.append(contentsOf: path)
+        }
+        if isQuoted { lines.append(quote) }
+    }
+}
+
+extension [UInt8] {
+    fileprivate mutating func add(_ text: StaticString) {
+        append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+
+    /// - Parameter digits: at least this many.
+    fileprivate mutating func addDecimal(_ number: Int, digits: Int = 1) {
+        var divisor = 1
+        for _ in 1..<digits { divisor *= 10 }
+        while number / divisor >= 10 { divisor *= 10 }
+        while divisor > 0 {
+            append(0x30 + UInt8(truncatingIfNeeded: number / divisor % 10))
+            divisor /= 10
+        }
     }
 }

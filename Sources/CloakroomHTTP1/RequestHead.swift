@@ -95,6 +95,8 @@ enum RequestHeadParser {
         while Octets.isToken(bytes[index]) { index += 1 }
         let method = 0..<index
         guard !method.isEmpty, bytes[index] == Octets.space else { throw .malformed(.startLine) }
+        // Reserved for what it begins (RFC 9113 §11.6): some readers wait for the rest of that.
+        guard !Octets.equal(bytes, method, exactly: "PRI") else { throw .malformed(.http2) }
         index += 1
         let targetStart = index
         // Visible ASCII; the head ends with CR LF, so that this does.

@@ -15,7 +15,13 @@ package enum HTTP1Check {
     }
 
     /// What is wrong; `nil` if all is well.
+    ///
+    /// - Parameter bytes: requests, or, if they begin as responses do, responses.
     package static func problem(with bytes: [UInt8]) -> String? {
+        bytes.starts(with: "HTTP/".utf8) ? ResponseCheck.problem(with: bytes) : requestProblem(with: bytes)
+    }
+
+    private static func requestProblem(with bytes: [UInt8]) -> String? {
         let (ours, failure) = read([bytes])
         // It makes no difference in which pieces bytes come.
         if let first = bytes.first, bytes.count > 1 {
@@ -64,7 +70,7 @@ package enum HTTP1Check {
     }
 
     /// A value without the spaces and tabs after it, which NIO leaves there.
-    private static func trimmed(_ value: String) -> String {
+    static func trimmed(_ value: String) -> String {
         let bytes = value.utf8.reversed().drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
         return String(decoding: bytes.reversed(), as: UTF8.self)
     }

@@ -23,15 +23,13 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     private static let unsent = 32_768
     /// How many requests that were sent at once are taken before other connections have their turn.
     private static let requestsInOneTurn = 32
-    /// The largest buffer that a connection keeps between two requests.
-    private static let kept = 2048
 
     private let room: LoopRoom
     private var context: ChannelHandlerContext?
     private var address = ClientAddress(nil)
     private var decoder: RequestDecoder
     private var input = ByteBuffer()
-    private var output: ByteBuffer
+    private var output = ByteBuffer()
     private var isReading = false
     // What the channel says of itself, which is asked for often.
     private var isActive = false
@@ -76,11 +74,10 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         var dropped = 0
     }
 
-    init(room: LoopRoom, allocator: ByteBufferAllocator) {
+    init(room: LoopRoom) {
         self.room = room
         since = room.now
         decoder = RequestDecoder(limits: room.core.limits.message)
-        output = allocator.buffer(capacity: 0)
     }
 
     private var limits: ConnectionLimits { room.core.limits }
@@ -254,7 +251,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         } else {
             let exchange = LocalExchange(request, client: self, room: room)
             self.exchange = exchange
-            exchange.start()
+            exchange.start(&presented)
         }
     }
 
@@ -287,7 +284,6 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         exchange = nil
         response = .none
         since = room.now
-        if output.capacity > Self.kept, output.readableBytes == 0 { output = ByteBuffer() }
         guard request.isWhole, !isLast, !room.isDraining else { return linger() }
         // From within the exchange's own call, the loop that is under way goes on by itself.
         if !isProcessing { process() }
@@ -479,13 +475,14 @@ extension ClientHandler: ClientStream {
         response = .body(isChunked: false)
     }
 
-    /// Makes the buffer ready for more: it is used again once what it held is on its way.
-    private func beginOutput() { if output.readableBytes == 0 { output.clear(minimumCapacity: 1024) } }
+    /// Makes the buffer ready for more.
+    private func beginOutput() { if output.readableBytes == 0 { output = room.takeBuffer() } }
 
     private func writeOutput() {
         guard output.readableBytes > 0 else { return }
         isFlushDue = true
         context?.write(wrapOutboundOut(output), promise: nil)
-        output.moveReaderIndex(to: output.writerIndex)
+        room.giveBack(output)
+        output = ByteBuffer()
     }
 }

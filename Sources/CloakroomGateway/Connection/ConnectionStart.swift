@@ -37,7 +37,7 @@ enum ConnectionStart {
     struct Refused: Error {}
 
     private static func addHTTP1(_ channel: any Channel, _ room: LoopRoom) throws {
-        try channel.pipeline.syncOperations.addHandler(ClientHandler(room: room, allocator: channel.allocator))
+        try channel.pipeline.syncOperations.addHandler(ClientHandler(room: room))
     }
 
     private static func addHTTP2(_ channel: any Channel, _ room: LoopRoom) throws {

@@ -52,7 +52,7 @@ final class HTTP2Stream: ClientStream {
         } else {
             let exchange = LocalExchange(request, client: self, room: room)
             self.exchange = exchange
-            exchange.start()
+            exchange.start(&presented)
         }
         exchange?.flush()
         pump()

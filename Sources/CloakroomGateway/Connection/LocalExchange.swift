@@ -18,9 +18,10 @@ final class LocalExchange: Exchange {
         self.room = room
     }
 
-    func start() {
+    /// - Parameter memory: the session that the client's connection presented last.
+    func start(_ memory: inout PresentedSession?) {
         // Who waits to be asked for a body is not: there is an answer without it.
-        if request.isWhole || request.head.expectsContinue || request.head.method == .connect { answer() }
+        if request.isWhole || request.head.expectsContinue || request.head.method == .connect { answer(&memory) }
     }
 
     var wantsBody: Bool { true }
@@ -32,7 +33,11 @@ final class LocalExchange: Exchange {
         }
     }
 
-    func bodyEnded() { if client != nil { answer() } }
+    func bodyEnded() {
+        guard client != nil else { return }
+        var memory: PresentedSession?
+        answer(&memory)
+    }
 
     func clientIsWritable() {}
 
@@ -42,9 +47,9 @@ final class LocalExchange: Exchange {
 
     func tick(_ now: NIODeadline) {}
 
-    private func answer() {
+    private func answer(_ memory: inout PresentedSession?) {
         let core = room.core
-        if let answer = core.responder.answerNow(request) { return end(answer) }
+        if let answer = core.responder.answerNow(request) ?? userNow(&memory) { return end(answer) }
         let parts = GatewayResponder.Parts(request)
         room.run {
             await core.responder.respond(parts)
@@ -54,6 +59,18 @@ final class LocalExchange: Exchange {
             self.end(result.answer)
             client?.flush()
         }
+    }
+
+    /// The answer of `/auth/me` for a session that is at hand: pages ask for it all the time.
+    private func userNow(_ memory: inout PresentedSession?) -> HTTPAnswer? {
+        let admission = room.core.admission
+        guard request.route == .auth(.me), request.head.method == .get || request.head.method == .head,
+            admission.guardBytes.refusal(of: request.head, needsField: false) == nil,
+            let presented = admission.presented(request.head, &memory),
+            let session = admission.near?.nearSession(for: presented.id)
+        else { return nil }
+        request.handle = presented.handle
+        return AuthEndpoints.me(session)
     }
 
     private func end(_ answer: HTTPAnswer) {

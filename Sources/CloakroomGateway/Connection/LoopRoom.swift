@@ -6,6 +6,8 @@ import NIOCore
 final class LoopRoom {
     /// How often connections are looked at for what has taken too long.
     private static let interval = TimeAmount.milliseconds(250)
+    private static let mostSpareBuffers = 8
+    private static let largestSpareBuffer = 32_768
 
     let core: GatewayCore
     let loop: any EventLoop
@@ -18,6 +20,7 @@ final class LoopRoom {
     private(set) var now = NIODeadline.now()
     private let executor: EventLoopTaskExecutor
     private var clients: [ObjectIdentifier: any ClientConnection] = [:]
+    private var spareBuffers: [ByteBuffer] = []
     private var timer: RepeatedTask?
     private var whenEmpty: (() -> Void)?
     private(set) var isDraining = false
@@ -30,6 +33,25 @@ final class LoopRoom {
         upstreamPool = core.upstream.map { UpstreamPool(target: $0.target, loop: loop, limits: core.limits) }
         let bound = NIOLoopBound(self, eventLoop: loop)
         timer = loop.scheduleRepeatedTask(initialDelay: Self.interval, delay: Self.interval) { _ in bound.value.tick() }
+    }
+
+    // MARK: Buffers
+
+    /// An empty buffer to write to: one for all connections in turn, which stays in the processor's cache, rather than one
+    /// in each.
+    func takeBuffer() -> ByteBuffer {
+        guard !spareBuffers.isEmpty else { return allocator.buffer(capacity: 2048) }
+        var buffer = spareBuffers.removeFirst()
+        // With storage of its own, if the bytes that it held are not on their way yet.
+        buffer.clear()
+        return buffer
+    }
+
+    /// Takes a buffer back that was handed to a channel, or is of no use any more.
+    func giveBack(_ buffer: ByteBuffer) {
+        if spareBuffers.count < Self.mostSpareBuffers, buffer.capacity <= Self.largestSpareBuffer {
+            spareBuffers.append(buffer)
+        }
     }
 
     // MARK: Connections

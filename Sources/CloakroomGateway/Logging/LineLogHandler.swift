@@ -63,6 +63,9 @@ public struct LineLogHandler: LogHandler {
         write(Self.line(format, event.level, label: label, "\(event.message)", members))
     }
 
+    /// Whether lines are written by another thread anyhow.
+    var isBuffered: Bool { writer != nil }
+
     /// Writes whole lines in UTF-8.
     func write(lines: [UInt8]) {
         if let writer { writer.write(lines: lines) } else { write(String(decoding: lines, as: UTF8.self)) }

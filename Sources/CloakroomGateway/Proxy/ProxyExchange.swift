@@ -159,11 +159,12 @@ final class ProxyExchange: Exchange, UpstreamUser {
         guard let pass, let client else { return }
         stage = .exchanging(connection)
         connection.begin(self, isHead: request.head.method == .head)
-        connection.output.clear()
+        var output = room.takeBuffer()
         upstream.forwarded.write(
             request.head, path: path, accessToken: pass.accessToken, address: request.address.bytes,
-            into: &connection.output)
-        connection.write(connection.output)
+            into: &output)
+        connection.write(output)
+        room.giveBack(output)
         if !request.isWhole {
             client.askForBody()
             client.wantsChanged()

@@ -53,13 +53,10 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
     private var failure: HTTP1Failure?
     /// Since when it waits in the pool.
     var idleSince = NIODeadline.now()
-    /// Used for one head after another.
-    var output: ByteBuffer
 
-    init(pool: UpstreamPool, limits: HTTP1Limits, allocator: ByteBufferAllocator) {
+    init(pool: UpstreamPool, limits: HTTP1Limits) {
         self.pool = pool
         decoder = ResponseDecoder(limits: limits)
-        output = allocator.buffer(capacity: 2048)
     }
 
     /// Whether it can carry an exchange.

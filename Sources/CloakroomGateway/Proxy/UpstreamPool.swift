@@ -41,8 +41,7 @@ final class UpstreamPool {
                 channel.eventLoop.makeCompletedFuture {
                     try target.addTLS(to: channel)
                     try channel.pipeline.syncOperations.addHandler(
-                        UpstreamConnection(
-                            pool: bound.value.pool, limits: limits.message, allocator: channel.allocator))
+                        UpstreamConnection(pool: bound.value.pool, limits: limits.message))
                 }
             }
             .connect(host: target.host, port: target.port)

@@ -55,7 +55,8 @@ final class AccessLog {
     }
 
     private func gather() {
-        if lines.count >= Self.most { return flush() }
+        // Who takes each line at once gets it at once.
+        guard handler?.isBuffered == true, lines.count < Self.most else { return flush() }
         guard !isFlushDue else { return }
         isFlushDue = true
         let bound = NIOLoopBound(self, eventLoop: loop)

@@ -69,6 +69,9 @@ public struct AuthEndpoints: Sendable {
             return .refused(refusal)
         }
         guard let live = try await request.session.current() else { return .unauthenticated }
-        return .json(live.session.userInfo.claims)
+        return Self.me(live.session)
     }
+
+    /// Who the user of a session is, for a request that may know.
+    package static func me(_ session: Session) -> HTTPAnswer { .json(session.userInfo.claims) }
 }

@@ -242,6 +242,7 @@ def descriptors(gateway: Gateway) -> int:
     return len(os.listdir(f"/proc/{gateway.pid}/fd"))
 
 
+@pytest.mark.timeout(SECONDS + 120)
 def test_r47_a_soak_among_hostile_clients(servers: Servers, tmp_path: Path, upstream: Upstream) -> None:
     print(f"CLOAKROOM_SEED={SEED}")
     redis = servers.add(RedisServer(tmp_path / "redis")).launch()

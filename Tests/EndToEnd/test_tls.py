@@ -182,6 +182,7 @@ def test_a_hundred_requests_at_once_on_one_connection(gateway: Gateway) -> None:
         ([("x-a", "b\r\nx-smuggled: 1")], "localhost"), ([("x-a", "b\nc")], "localhost"), ([("x-a", "b\0")], "localhost"),
         ([("x a", "b")], "localhost"), ([("host", "other")], "localhost"), ([], "user@host"), ([], "a b"),
         ([("X-Upper", "b")], "localhost"), ([("content-length", "5")], "localhost"), ([(":path", "/api/y")], "localhost"),
+        ([("te", "gzip")], "localhost"), ([("", "b")], "localhost"), ([("content-length", "0"), ("content-length", "0")], "localhost"),
     ],
 )
 def test_what_can_be_read_in_two_ways_reaches_nothing(
@@ -192,6 +193,32 @@ def test_what_can_be_read_in_two_ways_reaches_nothing(
     answer = client.answer(client.request("/api/x", *fields, session=SESSION, authority=host))
     assert answer.status == 400 or answer.reset is not None or client.is_closed
     assert len(upstream.heads) == before
+
+
+METHOD, SCHEME, AUTHORITY, PATH = (":method", "GET"), (":scheme", "https"), (":authority", "localhost"), (":path", "/api/x")
+
+
+@pytest.mark.parametrize(
+    "pseudo",
+    [
+        [METHOD, AUTHORITY, PATH], [SCHEME, AUTHORITY, PATH], [METHOD, SCHEME, AUTHORITY], [METHOD, SCHEME, PATH],
+        [METHOD, SCHEME, AUTHORITY, PATH, PATH], [METHOD, METHOD, SCHEME, AUTHORITY, PATH],
+        [METHOD, SCHEME, AUTHORITY, AUTHORITY, PATH], [METHOD, SCHEME, AUTHORITY, PATH, (":protocol", "websocket")],
+        [METHOD, SCHEME, AUTHORITY, (":path", "")], [METHOD, SCHEME, AUTHORITY, (":path", "/api/x HTTP/1.1\r\nA: b")],
+        [METHOD, SCHEME, AUTHORITY, PATH, (":status", "200")], [],
+    ],
+)
+def test_pseudo_header_fields_that_are_missing_twice_or_unknown_reach_nothing(
+    gateway: Gateway, upstream: Upstream, pseudo: list[tuple[str, str]]
+) -> None:
+    before = len(upstream.heads)
+    client = Client(gateway, validates=False)
+    answer = client.answer(client.request("", session=SESSION, pseudo=pseudo))
+    assert answer.status == 400 or answer.reset is not None or client.is_closed
+    assert len(upstream.heads) == before
+    # Another connection serves.
+    good = Client(gateway)
+    assert good.answer(good.request("/api/x", session=SESSION)).status == 200
 
 
 def test_a_reset_and_a_hang_up_free_the_upstream(gateway: Gateway, upstream: Upstream) -> None:

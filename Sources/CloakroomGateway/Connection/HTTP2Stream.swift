@@ -141,28 +141,25 @@ final class HTTP2Stream: ClientStream {
         AnswerHead.write(answer, room: room, into: &out)
         out.writeStaticString("\r\n")
         let body = request.head.method == .head || answer.body.isEmpty ? nil : ByteBuffer(bytes: answer.body)
-        begin(out, status: answer.status.code, isLast: body == nil)
+        do throws(HTTP1Failure) {
+            begin(try HTTP2Head.response(out), status: answer.status.code, isLast: body == nil)
+        } catch {
+            // It was written here, so it can be read.
+            return cutOff()
+        }
         if let body { write(body, isLast: true) }
         end()
     }
 
     func sendInterim(_ head: ResponseHead) {
         guard !hasBegun, !hasEnded, let upstream = room.core.upstream else { return }
-        var out = room.allocator.buffer(capacity: 1024)
-        _ = upstream.forwarded.writeFields(head, into: &out)
-        out.writeStaticString("\r\n")
-        // It was written here, so it can be read.
-        if let headers = try? HTTP2Head.response(out) { connection.write(id, .headers(.init(headers: headers))) }
+        let headers = HTTP2Head.response(head, upstream.forwarded, room.core.security, isInterim: true)
+        connection.write(id, .headers(.init(headers: headers)))
     }
 
     func beginResponse(_ head: ResponseHead) {
         guard let upstream = room.core.upstream else { return }
-        var out = room.allocator.buffer(capacity: 1024)
-        let missing = upstream.forwarded.write(head, into: &out)
-        out.writeBytes(room.core.security.bytes(missing))
-        if let length = head.contentLength, head.status != 204 { AnswerHead.writeLength(length, into: &out) }
-        out.writeStaticString("\r\n")
-        begin(out, status: head.status, isLast: false)
+        begin(HTTP2Head.response(head, upstream.forwarded, room.core.security), status: head.status, isLast: false)
     }
 
     func sendBody(_ data: ByteBuffer) {
@@ -193,16 +190,11 @@ final class HTTP2Stream: ClientStream {
         connection.flushSoon()
     }
 
-    private func begin(_ bytes: ByteBuffer, status: Int, isLast: Bool) {
+    private func begin(_ headers: HPACKHeaders, status: Int, isLast: Bool) {
         guard !hasEnded, !hasBegun else { return }
         hasBegun = true
         room.accessLog.write(request, status: status)
-        do throws(HTTP1Failure) {
-            connection.write(id, .headers(.init(headers: try HTTP2Head.response(bytes), endStream: isLast)))
-        } catch {
-            // It was written here, so it can be read.
-            connection.reset(id, .internalError)
-        }
+        connection.write(id, .headers(.init(headers: headers, endStream: isLast)))
     }
 
     private func write(_ data: ByteBuffer, isLast: Bool) {

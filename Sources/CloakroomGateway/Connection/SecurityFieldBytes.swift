@@ -38,10 +38,12 @@ struct SecurityFieldBytes: Sendable {
     }
 
     private let variants: [[UInt8]]
+    /// The same as `variants`, with names as HTTP/2 has them.
+    private let pairs: [[(name: String, value: String)]]
 
     init(_ fields: SecurityFields, replicaName: String?) {
-        variants = [true, false].flatMap { needsReferrerPolicy in
-            Policy.allCases.map { policy in
+        let sets = [true, false].flatMap { needsReferrerPolicy in
+            Policy.allCases.map { policy -> [HTTPField] in
                 var given = HTTPFields()
                 if !needsReferrerPolicy { given[.referrerPolicy] = "given" }
                 switch policy {
@@ -52,16 +54,22 @@ struct SecurityFieldBytes: Sendable {
                 var all = given
                 fields.add(to: &all)
                 if let replicaName { all[.cloakroomReplica] = replicaName }
-                let lines = all.filter { !given.contains($0) }.map { "\($0.name.rawName): \($0.value)\r\n" }
-                return Array(lines.joined().utf8)
+                return all.filter { !given.contains($0) }
             }
         }
+        variants = sets.map { Array($0.map { "\($0.name.rawName): \($0.value)\r\n" }.joined().utf8) }
+        pairs = sets.map { $0.map { ($0.name.canonicalName, $0.value) } }
     }
 
     /// The fields for a response that lacks these.
     @inline(__always)
-    func bytes(_ missing: Missing) -> [UInt8] {
-        variants[(missing.referrerPolicy ? 0 : Policy.allCases.count) + missing.policy.rawValue]
+    func bytes(_ missing: Missing) -> [UInt8] { variants[index(missing)] }
+
+    /// The fields for a response that lacks these, with names in lower case.
+    func fields(_ missing: Missing) -> [(name: String, value: String)] { pairs[index(missing)] }
+
+    private func index(_ missing: Missing) -> Int {
+        (missing.referrerPolicy ? 0 : Policy.allCases.count) + missing.policy.rawValue
     }
 }
 

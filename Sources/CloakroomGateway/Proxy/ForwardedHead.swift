@@ -86,30 +86,29 @@ struct ForwardedHead: Sendable {
 
     /// Writes the status line and the fields that may pass, and nothing of the gateway's own.
     func writeFields(_ head: ResponseHead, into out: inout ByteBuffer) -> SecurityFieldBytes.Missing {
-        var missing = SecurityFieldBytes.Missing()
-        let listed = head.listsConnectionFields ? ConnectionList(head.fields) : nil
+        var filter = ResponseFilter(head, isSecure: isSecure)
         head.fields.withBytes { bytes in
             out.writeStaticString("HTTP/1.1 ")
             out.writeDecimal(head.status)
             out.writeStaticString(" ")
             out.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[head.reason]))
             out.writeStaticString("\r\n")
-            copy(head.fields, bytes, into: &out) { line in
-                if let listed, listed.contains(bytes, line.name) { return false }
-                switch FieldNames.outward(bytes, line.name, isSecure: isSecure) {
-                case .drop: return false
-                case .pass: return true
-                case .setCookie: return !CookieBytes.setsReserved(bytes, line.value)
-                case .referrerPolicy:
-                    missing.referrerPolicy = false
-                    return true
-                case .contentSecurityPolicy:
-                    missing.note(policy: bytes, line.value)
-                    return true
-                }
-            }
+            copy(head.fields, bytes, into: &out) { filter.passes(bytes, $0) }
         }
-        return missing
+        return filter.missing
+    }
+
+    /// Calls `body` with each of the response's fields that may pass.
+    ///
+    /// - Returns: which of the security fields are missing.
+    func forEachField(
+        _ head: ResponseHead, _ body: (UnsafeRawBufferPointer, FieldLines.Line) -> Void
+    ) -> SecurityFieldBytes.Missing {
+        var filter = ResponseFilter(head, isSecure: isSecure)
+        head.fields.withBytes { bytes in
+            for line in head.fields.lines where filter.passes(bytes, line) { body(bytes, line) }
+        }
+        return filter.missing
     }
 
     /// Copies the lines that pass, those that follow one another in one piece.
@@ -129,6 +128,34 @@ struct ForwardedHead: Sendable {
         }
         // Up to the empty line.
         if let start { out.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[start..<bytes.count - 2])) }
+    }
+}
+
+/// Says which of a response's fields may pass, and notes which of the security fields are among them.
+private struct ResponseFilter {
+    private let listed: ConnectionList?
+    private let isSecure: Bool
+    var missing = SecurityFieldBytes.Missing()
+
+    init(_ head: ResponseHead, isSecure: Bool) {
+        listed = head.listsConnectionFields ? ConnectionList(head.fields) : nil
+        self.isSecure = isSecure
+    }
+
+    @inline(__always)
+    mutating func passes(_ bytes: UnsafeRawBufferPointer, _ line: FieldLines.Line) -> Bool {
+        if let listed, listed.contains(bytes, line.name) { return false }
+        switch FieldNames.outward(bytes, line.name, isSecure: isSecure) {
+        case .drop: return false
+        case .pass: return true
+        case .setCookie: return !CookieBytes.setsReserved(bytes, line.value)
+        case .referrerPolicy:
+            missing.referrerPolicy = false
+            return true
+        case .contentSecurityPolicy:
+            missing.note(policy: bytes, line.value)
+            return true
+        }
     }
 }
 

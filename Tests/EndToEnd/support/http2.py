@@ -39,9 +39,11 @@ class Client:
     def request(
         self, path: str, *fields: tuple[str, str], session: str | None = None, method: str = "GET",
         body: bytes | None = None, ends: bool = True, authority: str = "localhost",
+        pseudo: list[tuple[str, str]] | None = None,
     ) -> int:
         stream = self.h2.get_next_available_stream_id()
-        headers = [(":method", method), (":scheme", "https"), (":authority", authority), (":path", path), ("x-csrf", "1")]
+        start = [(":method", method), (":scheme", "https"), (":authority", authority), (":path", path)]
+        headers = [*(start if pseudo is None else pseudo), ("x-csrf", "1")]
         if session:
             headers.append(("cookie", f"__Host-{COOKIE}={session}"))
         self.h2.send_headers(stream, [*headers, *fields], end_stream=body is None and ends)

@@ -31,8 +31,8 @@ public enum Octets {
     }
 
     /// Whether every byte may stand in a field value, eight at a time.
-    @inline(__always)
-    static func areFieldValue(_ bytes: UnsafeRawBufferPointer, _ start: Int, _ end: Int) -> Bool {
+    @inlinable
+    public static func areFieldValue(_ bytes: UnsafeRawBufferPointer, _ start: Int, _ end: Int) -> Bool {
         var index = start
         let (ones, highs): (UInt64, UInt64) = (0x0101_0101_0101_0101, 0x8080_8080_8080_8080)
         while index + 8 <= end {

@@ -266,6 +266,54 @@ def test_floods_of_frames_end_the_connection(gateway: Gateway, frame: str) -> No
     assert gateway.resident_bytes - before < 32 << 20
 
 
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("path", ["/healthz", "/api/x", "/auth/me"])
+def test_many_small_requests_at_once_let_others_have_their_turn(gateway: Gateway, path: str, reads: bool) -> None:
+    """Thousands of them fit into one read: more at once than there may be are refused, and end the connection."""
+    block = b"\x82\x87\x04" + bytes([len(path)]) + path.encode() + b"\x01\x01a"
+    head = struct.pack(">I", len(block))[1:] + b"\x01\x05"
+    waits: list[float] = []
+    ends = time.monotonic() + 3
+
+    def attack() -> None:
+        while time.monotonic() < ends:
+            client = Client(gateway)
+            reader = threading.Thread(target=drain, args=(client.socket,)) if reads else None
+            if reader:
+                reader.start()
+            client.socket.settimeout(1)
+            stream = 1
+            try:
+                while time.monotonic() < ends:
+                    client.socket.sendall(
+                        b"".join(head + struct.pack(">I", number) + block for number in range(stream, stream + 3000, 2)))
+                    stream += 3000
+            except (OSError, ssl.SSLError):
+                pass
+            client.close()
+            if reader:
+                reader.join()
+
+    attacker = threading.Thread(target=attack)
+    attacker.start()
+    other = Client(gateway)
+    while time.monotonic() < ends:
+        started = time.monotonic()
+        assert other.answer(other.request("/healthz")).status == 200
+        waits.append(time.monotonic() - started)
+    attacker.join()
+    # Two may have had to wait for the processor. A hundred requests take this program a tenth of a second as tests build it.
+    assert sorted(waits)[-3] < 0.5, [round(wait, 3) for wait in sorted(waits)[-20:]]
+
+
+def drain(connection: ssl.SSLSocket) -> None:
+    try:
+        while connection.recv(65536):
+            pass
+    except (OSError, ssl.SSLError, ValueError):
+        pass
+
+
 def test_a_client_that_opens_no_window_frees_the_upstream(gateway: Gateway, upstream: Upstream) -> None:
     client = Client(gateway)
     for _ in range(10):

@@ -47,6 +47,7 @@ enum ConnectionStart {
             HTTP2Setting(parameter: .enablePush, value: 0),
         ]
         let pipeline = channel.pipeline.syncOperations
+        try pipeline.addHandler(WriteGathering(room: room))
         // Which fields there may be is checked by `HTTP2Head`, once.
         try pipeline.addHandler(
             NIOHTTP2Handler(mode: .server, initialSettings: settings, headerBlockValidation: .disabled))

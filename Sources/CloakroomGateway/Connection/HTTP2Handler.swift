@@ -8,7 +8,9 @@ import NIOHTTP2
 /// A client's connection over HTTP/2: it takes the frames that NIO's codec has found well-formed, and hands them to the
 /// streams that they are for.
 ///
-/// The codec bounds what an abusive client can do with frames: continuations, empty ones, resets, settings and pings.
+/// The codec bounds what an abusive client can do with frames: continuations, empty ones, resets, settings and pings. It
+/// counts a request until its answer is flushed, so that ``mostStreams`` bounds how many are taken out of one read, and other
+/// connections have their turn.
 final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
     typealias InboundIn = HTTP2Frame
     typealias OutboundOut = HTTP2Frame
@@ -29,6 +31,8 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
     private var idleSince: NIODeadline
     private var usedWindow = 0
     private var isReading = false
+    /// Something was written that is not on its way.
+    private var isFlushDue = false
     private var isFlushing = false
     private var isLeaving = false
 
@@ -160,6 +164,7 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
         }
+        isFlushDue = true
         context.write(wrapOutboundOut(HTTP2Frame(streamID: id, payload: payload)), promise: promise)
     }
 
@@ -173,16 +178,20 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
         flushSoon()
     }
 
-    /// Flushes once for all that happens in one turn of the loop.
+    /// Flushes once for all that happens in one turn of the loop, if anything was written.
     func flushSoon() {
-        guard !isFlushing else { return }
+        guard isFlushDue, !isFlushing else { return }
         isFlushing = true
         let bound = NIOLoopBound(self, eventLoop: room.loop)
-        room.loop.execute { bound.value.flush() }
+        room.loop.execute {
+            bound.value.isFlushing = false
+            bound.value.flush()
+        }
     }
 
     private func flush() {
-        isFlushing = false
+        guard isFlushDue else { return }
+        isFlushDue = false
         context?.flush()
     }
 

@@ -58,42 +58,59 @@ enum HTTP2Head {
         var authority: String?
 
         mutating func take(_ name: String, _ value: String) throws(HTTP1Failure) {
-            let field: WritableKeyPath<Self, String?> =
-                switch name {
-                case ":method": \.method
-                case ":scheme": \.scheme
-                case ":path": \.path
-                case ":authority": \.authority
-                default: throw .malformed(.fieldName)
-                }
-            guard self[keyPath: field] == nil else { throw .malformed(.fieldName) }
-            self[keyPath: field] = value
+            switch name {
+            case ":method": try Self.set(&method, value)
+            case ":scheme": try Self.set(&scheme, value)
+            case ":path": try Self.set(&path, value)
+            case ":authority": try Self.set(&authority, value)
+            default: throw .malformed(.fieldName)
+            }
+        }
+
+        private static func set(_ field: inout String?, _ value: String) throws(HTTP1Failure) {
+            guard field == nil else { throw .malformed(.fieldName) }
+            field = value
         }
 
         func write(into out: inout ByteBuffer) throws(HTTP1Failure) {
-            // Neither may hold what would end the line.
-            guard let method, let path, scheme != nil, isFieldValue(method), isFieldValue(path) else {
-                throw .malformed(.target)
-            }
+            guard let method, let path, scheme != nil else { throw .malformed(.target) }
+            let start = out.writerIndex
             out.writeString(method)
             out.writeStaticString(" ")
             out.writeString(path)
+            // Neither may hold what would end the line; the parser looks at the rest.
+            guard isFieldValue(out, from: start) else { throw .malformed(.target) }
             out.writeStaticString(" HTTP/1.1\r\n")
             if let authority { try HTTP2Head.write("host", authority, into: &out) }
         }
     }
 
     private static func write(_ name: String, _ value: String, into out: inout ByteBuffer) throws(HTTP1Failure) {
-        let isName = name.utf8.allSatisfy { Octets.isToken($0) && Octets.lowercased($0) == $0 }
-        guard !name.isEmpty, isName else { throw .malformed(.fieldName) }
-        guard isFieldValue(value) else { throw .malformed(.fieldValue) }
+        let start = out.writerIndex
         out.writeString(name)
+        guard isFieldName(out, from: start) else { throw .malformed(.fieldName) }
         out.writeStaticString(": ")
+        let valueStart = out.writerIndex
         out.writeString(value)
+        guard isFieldValue(out, from: valueStart) else { throw .malformed(.fieldValue) }
         out.writeStaticString("\r\n")
     }
 
-    private static func isFieldValue(_ text: String) -> Bool { text.utf8.allSatisfy(Octets.isFieldValue) }
+    /// Whether what was written since is a name in lower case.
+    private static func isFieldName(_ out: ByteBuffer, from start: Int) -> Bool {
+        guard out.writerIndex > start else { return false }
+        return out.withUnsafeReadableBytes { bytes in
+            for byte in bytes[(start - out.readerIndex)...] {
+                guard Octets.isToken(byte), Octets.lowercased(byte) == byte else { return false }
+            }
+            return true
+        }
+    }
+
+    /// Whether what was written since may stand in a field's value.
+    private static func isFieldValue(_ out: ByteBuffer, from start: Int) -> Bool {
+        out.withUnsafeReadableBytes { Octets.areFieldValue($0, start - out.readerIndex, $0.count) }
+    }
 
     /// The upstream's response, with what may pass of it and the gateway's own fields.
     ///

@@ -198,11 +198,13 @@ final class HTTP2Stream: ClientStream {
     }
 
     private func write(_ data: ByteBuffer, isLast: Bool) {
+        // Nobody waits for what is written last.
+        guard !isLast else { return connection.write(id, .data(.init(data: .byteBuffer(data), endStream: true))) }
         let count = data.readableBytes
         unwritten += count
         if unwritten >= Self.highWater, unwritableSince == nil { unwritableSince = room.now }
         let promise = room.loop.makePromise(of: Void.self)
-        connection.write(id, .data(.init(data: .byteBuffer(data), endStream: isLast)), promise)
+        connection.write(id, .data(.init(data: .byteBuffer(data), endStream: false)), promise)
         promise.futureResult.assumeIsolated().whenComplete { _ in self.wrote(count) }
     }
 

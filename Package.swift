@@ -99,7 +99,9 @@ let package = Package(
         .target(name: "CloakroomRedisClient", dependencies: [deque, logging, nioCore, nioPosix, nioSSL]),
         .target(
             name: "CloakroomRedis",
-            dependencies: ["Cloakroom", "CloakroomRedisClient", crypto, deque, logging, metrics, nioCore, lifecycle]),
+            dependencies: [
+                "Cloakroom", "CloakroomRedisClient", crypto, deque, logging, metrics, nioCore, nioPosix, lifecycle,
+            ]),
         // The relying party.
         .target(
             name: "CloakroomOIDC",
@@ -143,7 +145,8 @@ let package = Package(
         .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),
 
         // What several test targets share.
-        .target(name: "TestSupport", dependencies: [logging, coreMetrics], path: "Tests/TestSupport"),
+        .target(
+            name: "TestSupport", dependencies: [logging, coreMetrics, nioCore, nioPosix], path: "Tests/TestSupport"),
         .testTarget(
             name: "CloakroomTests",
             dependencies: [

@@ -13,7 +13,7 @@ package enum BodyPart: Sendable, Equatable {
 package struct BodyDecoder: Sendable {
     private enum State: Sendable {
         case bytes(Int)
-        /// All bytes of a length have come.
+        /// All bytes of a length have come, or there are none.
         case complete
         case untilClose
         case chunkSize
@@ -34,18 +34,12 @@ package struct BodyDecoder: Sendable {
     package init(_ framing: BodyFraming, longestTrailer: Int = HTTP1Limits().trailer) {
         self.longestTrailer = longestTrailer
         switch framing {
-        case .none: state = .over
-        case .length(let count): state = count > 0 ? .bytes(count) : .over
+        case .none: state = .complete
+        case .length(let count): state = count > 0 ? .bytes(count) : .complete
         case .chunked: state = .chunkSize
         case .untilClose: state = .untilClose
         }
     }
-
-    /// Whether the body is whole.
-    package var isOver: Bool { if case .over = state { true } else { false } }
-
-    /// How many bytes are still to come, where the framing tells.
-    package var remaining: Int? { if case .bytes(let count) = state { count } else { nil } }
 
     /// Takes the next part out of the buffer.
     ///
@@ -88,8 +82,13 @@ package struct BodyDecoder: Sendable {
     ///
     /// - Returns: whether that was the end of the body.
     package mutating func finish() -> Bool {
-        if case .untilClose = state { state = .over }
-        return isOver
+        switch state {
+        case .untilClose:
+            state = .over
+            return true
+        case .over: return true
+        default: return false
+        }
     }
 
     @inline(__always)

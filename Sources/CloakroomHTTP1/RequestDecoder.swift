@@ -15,8 +15,6 @@ package struct RequestDecoder: Sendable {
     private enum State: Sendable {
         case head
         case body(BodyDecoder)
-        /// The head of a request without a body was given.
-        case bodyless
         case failed(HTTP1Failure)
     }
 
@@ -39,26 +37,12 @@ package struct RequestDecoder: Sendable {
             switch state {
             case .head:
                 guard let head = try head(&buffer) else { return nil }
-                state =
-                    head.framing == .none
-                    ? .bodyless : .body(BodyDecoder(head.framing, longestTrailer: limits.trailer))
+                state = .body(BodyDecoder(head.framing, longestTrailer: limits.trailer))
                 return .head(head)
-            case .bodyless:
-                state = .head
-                return .end
             case .body(var body):
                 let part = try body.next(&buffer)
-                switch part {
-                case nil:
-                    state = .body(body)
-                    return nil
-                case .data(let data):
-                    state = .body(body)
-                    return .body(data)
-                case .end:
-                    state = .head
-                    return .end
-                }
+                if case .end? = part { state = .head } else { state = .body(body) }
+                return part.map { if case .data(let data) = $0 { .body(data) } else { .end } }
             case .failed(let failure): throw failure
             }
         } catch {

@@ -77,8 +77,8 @@ enum RequestHeadParser {
         return RequestHead(
             method: parts.start.method, methodRange: parts.start.methodRange, target: parts.start.target,
             isHTTP11: parts.start.isHTTP11, fields: FieldLines(bytes: buffer, lines: lines), framing: parts.framing,
-            keepsAlive: parts.start.isHTTP11 && !parts.closes, expectsContinue: parts.expectsContinue,
-            wantsUpgrade: parts.wantsUpgrade, listsConnectionFields: parts.listsConnectionFields,
+            keepsAlive: parts.start.isHTTP11 && !parts.common.closes, expectsContinue: parts.expectsContinue,
+            wantsUpgrade: parts.wantsUpgrade, listsConnectionFields: parts.common.listsConnectionFields,
             host: parts.host ?? 0..<0)
     }
 
@@ -141,16 +141,16 @@ enum RequestHeadParser {
 
     struct Parts {
         let start: StartLine
+        var common: FramingFields
         var host: Range<Int>?
-        var contentLength: Int?
-        var isChunked = false
-        var closes = false
         var expectsContinue = false
         var wantsUpgrade = false
-        var listsConnectionFields = false
         var framing = BodyFraming.none
 
-        init(start: StartLine) { self.start = start }
+        init(start: StartLine) {
+            self.start = start
+            common = FramingFields(isHTTP11: start.isHTTP11)
+        }
 
         mutating func take(_ line: FieldLines.Line, _ bytes: UnsafeRawBufferPointer) throws(HTTP1Failure) {
             switch line.name.count {
@@ -162,44 +162,16 @@ enum RequestHeadParser {
                 expectsContinue = true
             case 7 where Octets.equal(bytes, line.name, lowercase: "upgrade"):
                 wantsUpgrade = true
-            case 10 where Octets.equal(bytes, line.name, lowercase: "connection"):
-                Octets.forEachMember(bytes, line.value) { member in
-                    if Octets.equal(bytes, member, lowercase: "close") {
-                        closes = true
-                    } else if !member.isEmpty, !Octets.equal(bytes, member, lowercase: "keep-alive") {
-                        listsConnectionFields = true
-                    }
-                }
-            case 14 where Octets.equal(bytes, line.name, lowercase: "content-length"):
-                guard contentLength == nil, let length = Octets.decimal(bytes, line.value) else {
-                    throw .malformed(.contentLength)
-                }
-                contentLength = length
-            case 17 where Octets.equal(bytes, line.name, lowercase: "transfer-encoding"):
-                // Anything but "chunked" alone and once: the last coding of a request must be it, and no other is served.
-                guard start.isHTTP11, !isChunked else { throw .malformed(.transferEncoding) }
-                guard Octets.equal(bytes, line.value, lowercase: "chunked") else {
-                    throw Self.isOtherCoding(bytes, line.value) ? .unsupportedCoding : .malformed(.transferEncoding)
-                }
-                isChunked = true
-            default: break
+            default: try common.take(line, bytes)
             }
-        }
-
-        /// Whether it is one coding that exists, as RFC 9112 §7 has them, rather than something that may hide `chunked`.
-        private static func isOtherCoding(_ bytes: UnsafeRawBufferPointer, _ value: Range<Int>) -> Bool {
-            Octets.equal(bytes, value, lowercase: "gzip") || Octets.equal(bytes, value, lowercase: "x-gzip")
-                || Octets.equal(bytes, value, lowercase: "compress")
-                || Octets.equal(bytes, value, lowercase: "x-compress")
-                || Octets.equal(bytes, value, lowercase: "deflate")
         }
 
         mutating func finish(_ bytes: UnsafeRawBufferPointer) throws(HTTP1Failure) {
             guard host != nil || !start.isHTTP11 else { throw .malformed(.host) }
-            if isChunked {
-                guard contentLength == nil else { throw .malformed(.contentLength) }
+            try common.check()
+            if common.isChunked {
                 framing = .chunked
-            } else if let contentLength {
+            } else if let contentLength = common.contentLength {
                 framing = contentLength == 0 ? .none : .length(contentLength)
             }
             // A client that can be asked for the body only speaks HTTP/1.1.

@@ -16,7 +16,6 @@ package struct ResponseDecoder: Sendable {
         case idle
         case head(toHead: Bool)
         case body(BodyDecoder)
-        case bodyless
         case failed(HTTP1Failure)
     }
 
@@ -59,26 +58,12 @@ package struct ResponseDecoder: Sendable {
                     guard interim <= Self.mostInterim else { throw .headTooLarge }
                     return .interim(head)
                 }
-                state =
-                    head.framing == .none
-                    ? .bodyless : .body(BodyDecoder(head.framing, longestTrailer: limits.trailer))
+                state = .body(BodyDecoder(head.framing, longestTrailer: limits.trailer))
                 return .head(head)
-            case .bodyless:
-                state = .idle
-                return .end
             case .body(var body):
                 let part = try body.next(&buffer)
-                switch part {
-                case nil:
-                    state = .body(body)
-                    return nil
-                case .data(let data):
-                    state = .body(body)
-                    return .body(data)
-                case .end:
-                    state = .idle
-                    return .end
-                }
+                if case .end? = part { state = .idle } else { state = .body(body) }
+                return part.map { if case .data(let data) = $0 { .body(data) } else { .end } }
             case .failed(let failure): throw failure
             }
         } catch {

@@ -38,7 +38,7 @@ enum ResponseHeadParser {
             Result { () throws(HTTP1Failure) in
                 var parts = try Parts(bytes)
                 try FieldParser.parse(bytes, from: parts.next, most: limits.fields, into: &lines)
-                for line in lines { try parts.take(line, bytes) }
+                for line in lines { try parts.common.take(line, bytes) }
                 return parts
             }
         }
@@ -46,27 +46,23 @@ enum ResponseHeadParser {
         let framing = try parts.framing(toHead: toHead)
         return ResponseHead(
             status: parts.status, reason: parts.reason, fields: FieldLines(bytes: buffer, lines: lines),
-            framing: framing, contentLength: parts.contentLength,
-            keepsAlive: parts.isHTTP11 && !parts.closes && framing != .untilClose,
-            listsConnectionFields: parts.listsConnectionFields)
+            framing: framing, contentLength: parts.common.contentLength,
+            keepsAlive: parts.common.isHTTP11 && !parts.common.closes && framing != .untilClose,
+            listsConnectionFields: parts.common.listsConnectionFields)
     }
 
     private struct Parts {
         let status: Int
         let reason: Range<Int>
-        let isHTTP11: Bool
         let next: Int
-        var contentLength: Int?
-        var isChunked = false
-        var closes = false
-        var listsConnectionFields = false
+        var common: FramingFields
 
         /// `HTTP/1.x SP 3DIGIT [SP reason]`
         init(_ bytes: UnsafeRawBufferPointer) throws(HTTP1Failure) {
             guard bytes.count >= 14, bytes[8] == Octets.space else { throw .malformed(.startLine) }
             switch UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self)) {
-            case 0x4854_5450_2F31_2E31: isHTTP11 = true
-            case 0x4854_5450_2F31_2E30: isHTTP11 = false
+            case 0x4854_5450_2F31_2E31: common = FramingFields(isHTTP11: true)
+            case 0x4854_5450_2F31_2E30: common = FramingFields(isHTTP11: false)
             default: throw .malformed(.version)
             }
             guard let status = Octets.decimal(bytes, 9..<12), (100...599).contains(status) else {
@@ -88,35 +84,12 @@ enum ResponseHeadParser {
             reason = 13..<feed - 1
         }
 
-        mutating func take(_ line: FieldLines.Line, _ bytes: UnsafeRawBufferPointer) throws(HTTP1Failure) {
-            switch line.name.count {
-            case 10 where Octets.equal(bytes, line.name, lowercase: "connection"):
-                Octets.forEachMember(bytes, line.value) { member in
-                    if Octets.equal(bytes, member, lowercase: "close") {
-                        closes = true
-                    } else if !member.isEmpty, !Octets.equal(bytes, member, lowercase: "keep-alive") {
-                        listsConnectionFields = true
-                    }
-                }
-            case 14 where Octets.equal(bytes, line.name, lowercase: "content-length"):
-                guard contentLength == nil, let length = Octets.decimal(bytes, line.value) else {
-                    throw .malformed(.contentLength)
-                }
-                contentLength = length
-            case 17 where Octets.equal(bytes, line.name, lowercase: "transfer-encoding"):
-                guard isHTTP11, !isChunked else { throw .malformed(.transferEncoding) }
-                guard Octets.equal(bytes, line.value, lowercase: "chunked") else { throw .unsupportedCoding }
-                isChunked = true
-            default: break
-            }
-        }
-
         /// RFC 9112 §6.3; what it calls an error that may be an attack is one here.
         func framing(toHead: Bool) throws(HTTP1Failure) -> BodyFraming {
-            guard !isChunked || contentLength == nil else { throw .malformed(.contentLength) }
+            try common.check()
             if toHead || status < 200 || status == 204 || status == 304 { return .none }
-            if isChunked { return .chunked }
-            guard let contentLength else { return .untilClose }
+            if common.isChunked { return .chunked }
+            guard let contentLength = common.contentLength else { return .untilClose }
             return contentLength == 0 ? .none : .length(contentLength)
         }
     }

@@ -475,6 +475,7 @@ extension RedisClientConfiguration {
         sentinelPassword = configuration.sentinelPassword
         connections = configuration.connectionsPerNode
         tls = configuration.tls
+        eventLoopGroup = configuration.eventLoopGroup
         // What can't be a session need not be held to find that out.
         limits.bulkSize = RecordCodec.maximumSize
     }

@@ -1,4 +1,6 @@
 public import Cloakroom
+public import NIOCore
+import NIOPosix
 
 @_exported public import struct CloakroomRedisClient.RedisTLSConfiguration
 @_exported public import struct CloakroomRedisClient.RedisURL
@@ -38,6 +40,10 @@ public struct RedisStoreConfiguration: Sendable {
     public var waitReplicas = 0
     /// How long to wait for them; more than zero.
     public var waitTimeout: Duration = .seconds(1)
+
+    /// The event loops that connections are made on; those that the process shares by default. Their owner keeps them
+    /// running for as long as the store does. A caller that runs on one of them is served by a connection on it.
+    public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 
     /// Makes a configuration.
     public init(url: RedisURL, keyPrefix: String = "session:", commandTimeout: Duration = .seconds(2)) {

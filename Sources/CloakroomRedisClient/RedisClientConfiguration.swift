@@ -1,3 +1,6 @@
+public import NIOCore
+import NIOPosix
+
 /// Where Redis is and how to treat it.
 public struct RedisClientConfiguration: Sendable {
     /// Where the servers are.
@@ -26,6 +29,10 @@ public struct RedisClientConfiguration: Sendable {
     public var invalidationObserver: (any InvalidationObserver)?
     /// For how long after a proof that all changes were reported what was read may be believed.
     public var trackingTrust: Duration = .seconds(1)
+
+    /// The event loops that connections are made on; those that the process shares by default. Their owner keeps them
+    /// running for as long as the client does.
+    public var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
 
     /// Makes a configuration with the defaults.
     public init(url: RedisURL) { self.url = url }

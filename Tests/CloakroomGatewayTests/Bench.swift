@@ -26,6 +26,7 @@ struct Bench: Sendable {
     struct Options: Sendable {
         var store: (any GatewayStore)?
         var accessTokenLifetime: Duration = .seconds(300)
+        var eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
         var change: @Sendable (inout GatewaySettings) -> Void = { _ in }
     }
 
@@ -67,8 +68,10 @@ struct Bench: Sendable {
             // at which someone connects to it brings the process down (an assertion in NIO's asynchronous channels).
             try await withThrowingTaskGroup(of: Void.self) { inner in
                 let gatewayPort = try await start(in: &inner) { ready in
-                    try await Gateway(settings: final, logger: logger, store: options.store, onServerRunning: ready)
-                        .run()
+                    try await Gateway(
+                        settings: final, logger: logger, store: options.store, eventLoopGroup: options.eventLoopGroup,
+                        onServerRunning: ready
+                    ).run()
                 }
                 try await test(
                     Bench(gatewayPort: gatewayPort, providerPort: providerPort, upstream: upstream, log: log))

@@ -4,6 +4,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOHTTP1
+import TestSupport
 import Testing
 
 @testable import CloakroomGateway
@@ -36,6 +37,26 @@ import Testing
             #expect(got["x-forwarded-for"]?.string == "127.0.0.1" && got["x-forwarded-proto"]?.string == "http")
             #expect(got["x-forwarded-host"]?.string == "localhost:8020")
             for name in ["forwarded", "x_forwarded_user", "x-csrf"] { #expect(got[name] == nil) }
+        }
+    }
+
+    @Test("requests live on the event loops that the gateway is given")
+    func eventLoops() async throws {
+        try await HeldLoop.with { held in
+            try await Bench.with(Bench.Options(eventLoopGroup: held.group)) { bench in
+                let browser = bench.browser()
+                try await browser.logIn()
+                let elsewhere = "http://localhost:\(bench.providerPort)/.well-known/openid-configuration"
+                for path in ["/healthz", "/api/echo"] {
+                    let wasHeld = try await held.holdsUp {
+                        let answer = try await browser.get(path, apiHeaders)
+                        #expect(answer.status == 200)
+                    } while: {
+                        for _ in 0..<20 { _ = try await browser.get(elsewhere) }
+                    }
+                    #expect(wasHeld, "\(path)")
+                }
+            }
         }
     }
 

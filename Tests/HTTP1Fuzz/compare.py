@@ -134,7 +134,7 @@ class Servers:
 
 
 def ask(port: int, data: bytes) -> Seen:
-    """What a server makes of these bytes, followed by a request that it answers if the connection can go on."""
+    """What a server makes of these bytes, to which the caller may have added a request that shows whether it goes on."""
     received, goes_on = b"", True
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         try:

@@ -3,8 +3,8 @@ public import Cloakroom
 import CloakroomHTTP
 import CloakroomOIDC
 public import Logging
-import NIOCore
-import NIOPosix
+public import NIOCore
+public import NIOPosix
 public import ServiceLifecycle
 
 /// What the gateway keeps sessions and logins under way in.
@@ -19,6 +19,7 @@ public struct Gateway: Service {
     private let publicURL: PublicURL
     private let logger: Logger
     private let store: (any GatewayStore)?
+    private let eventLoopGroup: any EventLoopGroup
     private let onServerRunning: @Sendable (_ port: Int) async -> Void
     private let reloads: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
 
@@ -29,14 +30,18 @@ public struct Gateway: Service {
     ///   - logger: where to log; its level is left as it is.
     ///   - replicaName: shown on the pages and in a response field, so that one can tell which replica answered; instead of
     ///     ``GatewaySettings/replicaName``.
+    ///   - eventLoopGroup: the event loops of all connections; those that the process shares by default. Their owner keeps
+    ///     them running for as long as the gateway runs.
     ///   - onServerRunning: called with the port once the gateway listens.
     /// - Throws: ``SettingsError`` when the settings are wrong.
     public init(
         settings: GatewaySettings, logger: Logger, replicaName: String? = nil,
+        eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         onServerRunning: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) throws {
         try self.init(
-            settings: settings, logger: logger, replicaName: replicaName, store: nil, onServerRunning: onServerRunning)
+            settings: settings, logger: logger, replicaName: replicaName, store: nil, eventLoopGroup: eventLoopGroup,
+            onServerRunning: onServerRunning)
     }
 
     /// Makes a gateway over a store of the caller's, instead of the one that the settings name.
@@ -44,6 +49,7 @@ public struct Gateway: Service {
     /// - Parameter store: the gateway runs it. Its policy should have ``GatewaySettings/oidcIssuer`` as its default issuer.
     public init(
         settings: GatewaySettings, logger: Logger, replicaName: String? = nil, store: (any GatewayStore)?,
+        eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         onServerRunning: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) throws {
         var settings = settings
@@ -56,6 +62,7 @@ public struct Gateway: Service {
         self.publicURL = publicURL
         self.logger = logger
         self.store = store
+        self.eventLoopGroup = eventLoopGroup
         self.onServerRunning = onServerRunning
         reloads = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
@@ -68,7 +75,7 @@ public struct Gateway: Service {
     ///
     /// - Throws: ``GatewayError`` when it can't listen.
     public func run() async throws {
-        let group = MultiThreadedEventLoopGroup.singleton
+        let group = eventLoopGroup
         let provider = HTTPClient(eventLoopGroup: group, configuration: RelyingParty.httpClientConfiguration())
         let result: Result<Void, any Error>
         do {
@@ -86,7 +93,7 @@ public struct Gateway: Service {
         events.add(SessionEventMetrics())
         let made =
             try store.map { StoreFactory.Made(store: $0, services: [$0]) }
-            ?? StoreFactory(settings: settings, events: events, logger: logger).make()
+            ?? StoreFactory(settings: settings, events: events, eventLoopGroup: group, logger: logger).make()
         let store = made.store
         let relyingParty = RelyingParty(
             configuration: OIDCConfiguration(

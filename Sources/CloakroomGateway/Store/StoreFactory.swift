@@ -1,6 +1,8 @@
 package import Cloakroom
 package import CloakroomRedis
 package import Logging
+package import NIOCore
+import NIOPosix
 import ServiceLifecycle
 
 /// Makes the store that the settings name, and says in the log which it is.
@@ -8,11 +10,16 @@ package struct StoreFactory: Sendable {
     let settings: GatewaySettings
     /// What the store tells of sessions that begin and end.
     let events: SessionEvents?
+    let eventLoopGroup: any EventLoopGroup
     let logger: Logger
 
-    package init(settings: GatewaySettings, events: SessionEvents? = nil, logger: Logger) {
+    package init(
+        settings: GatewaySettings, events: SessionEvents? = nil,
+        eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, logger: Logger
+    ) {
         self.settings = settings
         self.events = events
+        self.eventLoopGroup = eventLoopGroup
         self.logger = logger
     }
 
@@ -96,6 +103,7 @@ package struct StoreFactory: Sendable {
         let redis = settings.redis
         var configuration = RedisStoreConfiguration(url: try RedisURL(url), keyPrefix: keyPrefix)
         configuration.connectionsPerNode = redis.maximumConnections
+        configuration.eventLoopGroup = eventLoopGroup
         configuration.tls = redis.tls
         configuration.sentinelUser = redis.sentinelUser
         configuration.sentinelPassword = redis.sentinelPassword

@@ -1,10 +1,12 @@
 import Logging
+import NIOCore
 import Synchronization
 
 /// What all connections of one client share, to whatever servers: made once, when the client is made.
 final class ConnectionResources: Sendable {
     /// Puts together what the trust in copies of what was read rests on; `nil` if no one wants to keep copies.
     let tracking: TrackingMonitor?
+    let eventLoopGroup: any EventLoopGroup
     /// `nil` without TLS; a failure of the files is the failure of each attempt to connect.
     private let tls: Mutex<Result<TLSSettings, RedisClientError>?>
     private let tlsOptions: RedisTLSConfiguration
@@ -13,6 +15,7 @@ final class ConnectionResources: Sendable {
         tracking = configuration.invalidationObserver.map { observer in
             TrackingMonitor(observer: observer, trust: configuration.trackingTrust, logger: logger)
         }
+        eventLoopGroup = configuration.eventLoopGroup
         tlsOptions = configuration.tls
         tls = Mutex(
             configuration.url.isTLS

@@ -33,7 +33,7 @@ final class RedisNode: Sendable {
 
     /// An event loop for each connection that a node has.
     static func chooseEventLoops(for configuration: RedisClientConfiguration) -> [any EventLoop] {
-        (0..<max(1, configuration.connections)).map { _ in MultiThreadedEventLoopGroup.singleton.next() }
+        (0..<max(1, configuration.connections)).map { _ in configuration.eventLoopGroup.next() }
     }
 
     /// The event loops of the connections.

@@ -73,7 +73,7 @@ final class SideConnection: Sendable {
         _ continuation: AsyncStream<[RESPValue]>.Continuation
     ) async throws -> SideConnection {
         let peer = try options.resources.tlsPeer(for: endpoint)
-        return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        return try await ClientBootstrap(group: options.resources.eventLoopGroup)
             .connectTimeout(options.timeout)
             .connect(to: endpoint) { channel in
                 channel.eventLoop.makeCompletedFuture {

@@ -1,3 +1,5 @@
+import Cloakroom
+import CloakroomRedis
 import CloakroomRedisClient
 import Foundation
 import NIOCore
@@ -31,6 +33,28 @@ extension Integration {
         private func ping(_ url: String, _ tls: RedisTLSConfiguration = RedisTLSConfiguration()) async throws {
             let reply = try await withClient(url, tls) { try await $0.send(.ping) }
             #expect(reply == .simpleString("PONG"))
+        }
+
+        @Test("the store's connections are on the event loops that it is given")
+        func eventLoops() async throws {
+            try await RedisServer.run { server in
+                try await HeldLoop.with { held in
+                    var own = RedisStoreConfiguration(url: try RedisURL(server.url), commandTimeout: .seconds(20))
+                    own.eventLoopGroup = held.group
+                    let shared = RedisStoreConfiguration(url: own.url, commandTimeout: .seconds(20))
+                    try await withStores([own, shared]) { stores in
+                        for store in stores { _ = try await store.createSession(tokens: .sample(), userInfo: .jane) }
+                        let wasHeld = try await held.holdsUp {
+                            _ = try await stores[0].createSession(tokens: .sample(), userInfo: .jane)
+                        } while: {
+                            for _ in 0..<100 {
+                                _ = try await stores[1].createSession(tokens: .sample(), userInfo: .jane)
+                            }
+                        }
+                        #expect(wasHeld)
+                    }
+                }
+            }
         }
 
         /// Expects that no connection comes about, for this reason.

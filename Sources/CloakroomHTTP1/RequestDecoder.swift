@@ -3,7 +3,7 @@ package import NIOCore
 /// Reads the requests of one connection, one after the other.
 ///
 /// It is the only reader of a client's bytes: whether a byte belongs to a head, to a body or to the next request is decided
-/// here and nowhere else. After a failure nothing more can be read.
+/// here and nowhere else. After a failure nothing more can be read, nor after a request for another protocol.
 package struct RequestDecoder: Sendable {
     /// What was read.
     package enum Event: Sendable {
@@ -15,6 +15,8 @@ package struct RequestDecoder: Sendable {
     private enum State: Sendable {
         case head
         case body(BodyDecoder)
+        /// What follows may be another protocol.
+        case over
         case failed(HTTP1Failure)
     }
 
@@ -23,11 +25,12 @@ package struct RequestDecoder: Sendable {
     private var lines: [FieldLines.Line] = []
     private var state = State.head
     private var hasSkippedLine = false
+    private var isLast = false
 
     package init(limits: HTTP1Limits = HTTP1Limits()) { self.limits = limits }
 
-    /// Whether the next byte begins a request.
-    package var isBetweenRequests: Bool { if case .head = state { true } else { false } }
+    /// Whether no request can follow, as the last one asked for another protocol.
+    package var isOver: Bool { if case .over = state { true } else { false } }
 
     /// Reads the next part. What is not enough for one stays in the buffer, and is less than a head's limit.
     ///
@@ -38,11 +41,13 @@ package struct RequestDecoder: Sendable {
             case .head:
                 guard let head = try head(&buffer) else { return nil }
                 state = .body(BodyDecoder(head.framing, longestTrailer: limits.trailer))
+                isLast = head.asksForAnotherProtocol
                 return .head(head)
             case .body(var body):
                 let part = try body.next(&buffer)
-                if case .end? = part { state = .head } else { state = .body(body) }
+                if case .end? = part { state = isLast ? .over : .head } else { state = .body(body) }
                 return part.map { if case .data(let data) = $0 { .body(data) } else { .end } }
+            case .over: return nil
             case .failed(let failure): throw failure
             }
         } catch {

@@ -39,6 +39,8 @@ package struct RequestHead: Sendable {
     package let wantsUpgrade: Bool
     /// Whether any `Connection` field lists something else than `close` and `keep-alive`.
     package let listsConnectionFields: Bool
+    /// Whether what follows the request is of another protocol, or not, as the answer decides: nothing after it can be read.
+    package var asksForAnotherProtocol: Bool { wantsUpgrade || method == .connect }
     /// The bytes of the `Host` field's value; empty if there is none, which HTTP/1.0 allows.
     package let host: Range<Int>
 
@@ -169,7 +171,10 @@ enum RequestHeadParser {
         mutating func finish(_ bytes: UnsafeRawBufferPointer) throws(HTTP1Failure) {
             guard host != nil || !start.isHTTP11 else { throw .malformed(.host) }
             try common.check()
-            if common.isChunked {
+            if start.method == .connect {
+                // It has no content: what follows is for the tunnel (RFC 9110 §9.3.6).
+                framing = .none
+            } else if common.isChunked {
                 framing = .chunked
             } else if let contentLength = common.contentLength {
                 framing = contentLength == 0 ? .none : .length(contentLength)

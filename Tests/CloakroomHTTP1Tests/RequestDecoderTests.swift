@@ -118,6 +118,21 @@ import Testing
             ])
     }
 
+    @Test("R48: after a request for another protocol nothing is read")
+    func protocolChange() {
+        let next = request(start: "GET /2 HTTP/1.1")
+        #expect(
+            requests(request("Content-Length: 3", start: "CONNECT a:1 HTTP/1.1", body: "abc") + next) == [
+                .head("a:1", .none, keepsAlive: true), .end, .rest(3 + next.utf8.count),
+            ])
+        for fields in ["Upgrade: h2c", "Connection: upgrade\r\nUpgrade: websocket"] {
+            #expect(
+                requests(request(fields, "Content-Length: 3", body: "abc") + next) == [
+                    .head("/x", .length(3), keepsAlive: true), .body("abc"), .end, .rest(next.utf8.count),
+                ])
+        }
+    }
+
     @Test("Connection is a list, in whichever case")
     func connection() throws {
         for (value, keepsAlive) in [

@@ -22,11 +22,11 @@ package enum HTTP1Check {
     }
 
     private static func requestProblem(with bytes: [UInt8]) -> String? {
-        let (ours, failure) = read([bytes])
+        let (ours, failure, isOver) = read([bytes])
         // It makes no difference in which pieces bytes come.
         if let first = bytes.first, bytes.count > 1 {
             let cut = Int(first) % bytes.count
-            let (again, other) = read([Array(bytes[..<cut]), Array(bytes[cut...])])
+            let (again, other, _) = read([Array(bytes[..<cut]), Array(bytes[cut...])])
             if again != ours || other != failure { return "cut at \(cut), it is read otherwise" }
         }
         // Whoever reads the same bytes must not see another request in them than we do.
@@ -35,6 +35,8 @@ package enum HTTP1Check {
         for (mine, other) in zip(ours, theirs) where mine != other && !(refuses && !other.isWhole) {
             return "NIO reads \(other), not \(mine)"
         }
+        // Nothing is read after a request for another protocol, of which NIO has its own idea.
+        guard !isOver else { return theirs.isEmpty && !refuses ? "NIO sees no request, not \(ours.count)" : nil }
         // It may refuse what we take; then it reads nothing after it either.
         if theirs.count > ours.count || (theirs.count < ours.count && !refuses) {
             return "NIO sees \(theirs.count) requests, not \(ours.count)"
@@ -42,7 +44,9 @@ package enum HTTP1Check {
         return nil
     }
 
-    private static func read(_ pieces: [[UInt8]]) -> (requests: [Request], failure: HTTP1Failure?) {
+    private static func read(
+        _ pieces: [[UInt8]]
+    ) -> (requests: [Request], failure: HTTP1Failure?, isOver: Bool) {
         var decoder = RequestDecoder()
         var buffer = ByteBuffer()
         var requests: [Request] = []
@@ -63,10 +67,10 @@ package enum HTTP1Check {
                     }
                 }
             } catch {
-                return (requests, error)
+                return (requests, error, false)
             }
         }
-        return (requests, nil)
+        return (requests, nil, decoder.isOver)
     }
 
     /// A value without the spaces and tabs after it, which NIO leaves there.

@@ -239,7 +239,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         response = .none
         bodyUntil = since + limits.stall
         isLast =
-            requestCount >= limits.requests || !head.keepsAlive || head.wantsUpgrade || head.method == .connect
+            requestCount >= limits.requests || !head.keepsAlive || head.asksForAnotherProtocol
             || room.isDraining || hasPeerClosed
         if request.route == .upstream, let upstream = core.upstream, core.upstreamTakes(head.method) {
             let exchange = ProxyExchange(request, client: self, upstream: upstream, room: room)

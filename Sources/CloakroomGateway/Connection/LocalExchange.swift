@@ -21,7 +21,7 @@ final class LocalExchange: Exchange {
     /// - Parameter memory: the session that the client's connection presented last.
     func start(_ memory: inout PresentedSession?) {
         // Who waits to be asked for a body is not: there is an answer without it.
-        if request.isWhole || request.head.expectsContinue || request.head.method == .connect { answer(&memory) }
+        if request.isWhole || request.head.expectsContinue { answer(&memory) }
     }
 
     var wantsBody: Bool { true }

@@ -55,12 +55,13 @@ enum ConnectionStart {
     }
 }
 
-/// Asks for the first bytes of a handshake; TLS reads the rest of it by itself.
-private final class FirstRead: ChannelInboundHandler {
+/// Asks for the first bytes of a handshake, and goes: TLS reads the rest of it by itself.
+private final class FirstRead: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
         context.read()
+        context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
     }
 }

@@ -31,6 +31,9 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
     private var idleSince: NIODeadline
     private var usedWindow = 0
     private var isReading = false
+    // What the channel says of itself, which is asked for often.
+    private var isActive = true
+    private var isChannelWritable = true
     /// Something was written that is not on its way.
     private var isFlushDue = false
     private var isFlushing = false
@@ -41,12 +44,14 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
         idleSince = room.now
     }
 
-    var isWritable: Bool { context?.channel.isWritable ?? false }
+    var isWritable: Bool { context != nil && isChannelWritable }
 
     // MARK: What the channel says
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        isActive = context.channel.isActive
+        isChannelWritable = context.channel.isWritable
         address = ClientAddress(context.channel.remoteAddress)
         room.add(self)
         readIfWanted()
@@ -55,6 +60,7 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
     func handlerRemoved(context: ChannelHandlerContext) { gone() }
 
     func channelInactive(context: ChannelHandlerContext) {
+        isActive = false
         gone()
         context.fireChannelInactive()
     }
@@ -77,6 +83,7 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
+        isChannelWritable = context.channel.isWritable
         for stream in Array(streams.values) { stream.channelWritabilityChanged() }
         readIfWanted()
     }
@@ -90,7 +97,8 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
                 if isLeaving { close() }
             }
         case ChannelEvent.inputClosed: close()
-        default: context.fireUserInboundEventTriggered(event)
+        // Nobody is behind this handler.
+        default: break
         }
     }
 
@@ -143,7 +151,7 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
 
     /// A client that takes nothing is not listened to either: its settings and pings must be answered too.
     private func readIfWanted() {
-        guard !isReading, let context, context.channel.isActive, context.channel.isWritable else { return }
+        guard !isReading, isActive, isChannelWritable, let context else { return }
         isReading = true
         context.read()
     }

@@ -35,10 +35,9 @@ package enum HTTP1Check {
         for (mine, other) in zip(ours, theirs) where mine != other && !(refuses && !other.isWhole) {
             return "NIO reads \(other), not \(mine)"
         }
-        // Nothing is read after a request for another protocol, of which NIO has its own idea.
-        guard !isOver else { return theirs.isEmpty && !refuses ? "NIO sees no request, not \(ours.count)" : nil }
-        // It may refuse what we take; then it reads nothing after it either.
-        if theirs.count > ours.count || (theirs.count < ours.count && !refuses) {
+        // It may refuse what we take; then it reads nothing after it either. After a request for another protocol we read
+        // nothing, and it may.
+        if (theirs.count > ours.count && !isOver) || (theirs.count < ours.count && !refuses) {
             return "NIO sees \(theirs.count) requests, not \(ours.count)"
         }
         return nil

@@ -30,12 +30,16 @@ extension GatewaySettings {
         }
         let url = try Self.redisURL(text, setting: "REDIS_SECONDARY_URL")
         // Whoever gives it believes that it is used.
-        guard effectiveStore == .hybrid else {
+        guard effectiveStore == .hybrid || sessionStore == .memory else {
             throw .wrong(
                 "REDIS_SECONDARY_URL", value: SettingsError.redactedURL(text),
-                expected: "absent, or given with SESSION_STORE=hybrid")
+                expected: "absent, or given with SESSION_STORE=hybrid, or with SESSION_STORE=memory to go back to that")
         }
-        guard url != primary || (redis.secondaryKeyPrefix ?? redisKeyPrefix) != redisKeyPrefix else {
+        // Where sessions move from Redis to memory, REDIS_URL is where they go when this process ends.
+        guard
+            effectiveStore == .memory || url != primary
+                || (redis.secondaryKeyPrefix ?? redisKeyPrefix) != redisKeyPrefix
+        else {
             throw .wrong(
                 "REDIS_SECONDARY_URL", value: SettingsError.redactedURL(text),
                 expected: "another Redis than REDIS_URL, or another key prefix there")

@@ -70,7 +70,8 @@ extension Setting {
                 finest: .milliseconds), "how long to wait for them"),
         Setting(
             "REDIS_SECONDARY_URL", .redis, \.redis.secondaryURL, redacted(redisURLForm).orAbsent,
-            "the Redis to move away from, with SESSION_STORE=hybrid", mayHoldSecret: true,
+            "the Redis to move away from: to another one with SESSION_STORE=hybrid, back to memory with memory",
+            mayHoldSecret: true,
             shown: { $0.redis.secondaryURL.map(shownURL) }),
         Setting(
             "REDIS_SECONDARY_KEY_PREFIX", .redis, \.redis.secondaryKeyPrefix,

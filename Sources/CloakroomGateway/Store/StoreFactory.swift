@@ -26,7 +26,7 @@ package struct StoreFactory: Sendable {
     /// A store, and what must run for as long as it is used; what comes last is to stop first.
     struct Made: Sendable {
         let store: any GatewayStore
-        let services: [any Service]
+        var services: [any Service]
         /// Those whose keys and certificates can be renewed.
         var redis: [RedisSessionStore] = []
     }
@@ -46,16 +46,34 @@ package struct StoreFactory: Sendable {
         }
     }
 
+    /// Sessions in memory: moved to Redis at the end if `REDIS_URL` is given, and read from the Redis that is left behind if
+    /// `REDIS_SECONDARY_URL` is.
     private func makeInMemory() throws -> Made {
-        logger.info("Using InMemorySessionStore")
-        let store = InMemorySessionStore(policy: policy, events: events, logger: logger)
-        guard settings.redis.isURLGiven else { return Made(store: store, services: [store]) }
+        let memory = InMemorySessionStore(policy: policy, events: events, logger: logger)
+        var made = Made(store: memory, services: [memory])
+        if let left = try secondary() {
+            logger.info("Using HybridSessionStore (primary=memory, secondary=\(left.url))")
+            logger.warning("Sessions are in this process's memory: all requests of a user must reach this replica")
+            // Its events would be those of the sessions in memory once more.
+            let redis = redisStore(left)
+            let hybrid = HybridSessionStore(primary: memory, secondary: redis, policy: policy, logger: logger)
+            made = Made(
+                store: hybrid,
+                services: [memory, redis, hybrid, RedisHealthLog(configurations: [left], logger: logger)],
+                redis: [redis])
+        } else {
+            logger.info("Using InMemorySessionStore")
+        }
+        guard settings.redis.isURLGiven else {
+            if !made.redis.isEmpty { logForm() }
+            return made
+        }
         let configuration = try primary()
         logger.info("Sessions move to Redis when this process is asked to stop (url=\(configuration.url))")
         logForm()
-        let drain = SessionDrain(
-            memory: store, target: redisStore(configuration), url: configuration.url, logger: logger)
-        return Made(store: store, services: [store, drain])
+        made.services.append(
+            SessionDrain(memory: memory, target: redisStore(configuration), url: configuration.url, logger: logger))
+        return made
     }
 
     private func makeHybrid() throws -> Made {

@@ -29,11 +29,17 @@ public struct SessionEvent: Sendable, Equatable {
     public let user: UserIdentity?
     /// When it was noticed.
     public let time: Date
+    /// The request that it was done for; `nil` where there is none, as when another process did it.
+    public let origin: RequestOrigin?
 
     /// Makes an event.
+    ///
+    /// - Parameter origin: the request that it was done for; the one that the current task serves by default.
     public init(
-        _ kind: Kind, session: SessionHandle? = nil, user: UserIdentity? = nil, time: Date = Date()
+        _ kind: Kind, session: SessionHandle? = nil, user: UserIdentity? = nil, time: Date = Date(),
+        origin: RequestOrigin? = RequestOrigin.current
     ) {
+        self.origin = origin
         self.kind = kind
         self.session = session
         self.user = user

@@ -96,7 +96,7 @@ let package = Package(
         // The core: knows no Redis and no HTTP.
         .target(name: "Cloakroom", dependencies: ["CZlib", crypto, deque, heap, logging, lifecycle, metrics]),
         // RESP3 over SwiftNIO: knows no session.
-        .target(name: "CloakroomRedisClient", dependencies: [deque, logging, nioCore, nioPosix, nioSSL]),
+        .target(name: "CloakroomRedisClient", dependencies: [deque, logging, metrics, nioCore, nioPosix, nioSSL]),
         .target(
             name: "CloakroomRedis",
             dependencies: [
@@ -105,7 +105,9 @@ let package = Package(
         // The relying party.
         .target(
             name: "CloakroomOIDC",
-            dependencies: ["Cloakroom", crypto, cryptoExtras, httpClient, lifecycle, logging, nioCore, nioHTTP1]),
+            dependencies: [
+                "Cloakroom", crypto, cryptoExtras, httpClient, lifecycle, logging, metrics, nioCore, nioHTTP1,
+            ]),
         // What HTTP means for sessions, login and logout: no framework, no socket.
         .target(name: "CloakroomHTTP", dependencies: ["Cloakroom", crypto, httpTypes, logging]),
         // HTTP/1.1 in bytes, for the gateway: knows no session and no route.
@@ -117,8 +119,8 @@ let package = Package(
             name: "CloakroomGateway",
             dependencies: [
                 "Cloakroom", "CloakroomRedis", "CloakroomRedisClient", "CloakroomOIDC", "CloakroomHTTP",
-                "CloakroomHTTP1", configuration, httpClient, httpTypes, lifecycle, logging, metrics, mustache, nioCore,
-                nioHPACK, nioHTTP2, nioPosix, nioSSL, nioTLS, systemPackage, yams,
+                "CloakroomHTTP1", configuration, coreMetrics, httpClient, httpTypes, lifecycle, logging, metrics,
+                mustache, nioCore, nioHPACK, nioHTTP1, nioHTTP2, nioPosix, nioSSL, nioTLS, systemPackage, yams,
             ]),
         // A small OpenID provider for the demo and tests; not in programs for production.
         .target(
@@ -139,7 +141,7 @@ let package = Package(
             dependencies: [
                 "Cloakroom", "CloakroomGateway", "CloakroomRedis",
                 .target(name: "CloakroomDemo", condition: .when(traits: ["Demo"])), argumentParser, configuration,
-                lifecycle, logging, unixSignals,
+                lifecycle, logging, metrics, unixSignals,
             ]),
         // The conformance suite that every store must pass.
         .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),
@@ -184,9 +186,8 @@ let package = Package(
             name: "CloakroomGatewayTests",
             dependencies: [
                 "Cloakroom", "CloakroomGateway", "CloakroomHTTP", "CloakroomHTTP1", "CloakroomOIDC",
-                "DevIdentityProvider", "TestSupport", configuration, hummingbird, hummingbirdTesting, httpClient,
-                httpTypes, lifecycle, logging, nioCore,
-                nioHTTP1, nioPosix,
+                "DevIdentityProvider", "TestSupport", configuration, coreMetrics, hummingbird, hummingbirdTesting,
+                httpClient, httpTypes, lifecycle, logging, metrics, nioCore, nioHTTP1, nioPosix,
             ]),
         .testTarget(
             name: "DevIdentityProviderTests",

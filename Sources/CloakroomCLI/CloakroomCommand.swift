@@ -1,4 +1,5 @@
 import ArgumentParser
+import CloakroomGateway
 
 #if Demo
 import CloakroomDemo
@@ -7,7 +8,7 @@ import CloakroomDemo
 @main
 struct CloakroomCommand: AsyncParsableCommand {
     /// As in the images' tag.
-    static let version = "0.1.0"
+    static let version = Gateway.version
 
     // Programs for production are built without the demo: see Package.swift.
     #if Demo

@@ -2,6 +2,7 @@ import ArgumentParser
 import CloakroomGateway
 import Foundation
 import Logging
+import Metrics
 import ServiceLifecycle
 import UnixSignals
 
@@ -54,11 +55,13 @@ struct ServeCommand: AsyncParsableCommand {
             LineLogHandler(
                 label: label, level: settings.logLevel, format: settings.logFormat, writer: log)
         }
+        let metrics = MetricsRegistry()
+        MetricsSystem.bootstrap(metrics)
         let logger = Logger(label: "cloakroom")
         for warning in settings.warnings { logger.warning("\(warning)") }
         let gateway: Gateway
         do {
-            gateway = try Gateway(settings: settings, logger: logger)
+            gateway = try Gateway(settings: settings, logger: logger, metrics: metrics)
         } catch let error as SettingsError {
             throw exit("\(error)", .wrongSetting)
         }

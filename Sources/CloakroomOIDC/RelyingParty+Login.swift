@@ -62,7 +62,7 @@ extension RelyingParty {
         guard let endpoint else { return nil }
         let request = http.request(endpoint, authorization: "Bearer \(tokens.accessToken)")
         let response = try await http.send(
-            request, name: "the UserInfo endpoint's answer", limit: UserClaims.largestUserInfo)
+            request, .userinfo, limit: UserClaims.largestUserInfo)
         return try UserClaims.read(response, subject: subject)
     }
 }

@@ -19,7 +19,7 @@ extension RelyingParty {
         }
         let request = http.request(endpoint, authorization: authorization, form: form)
         let response = try await http.send(
-            request, name: "the token endpoint's answer", limit: TokenResponse.largestBody)
+            request, .token, limit: TokenResponse.largestBody)
         return try TokenResponse(response)
     }
 

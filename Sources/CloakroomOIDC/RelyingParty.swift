@@ -43,7 +43,7 @@ public final class RelyingParty: LoginProvider {
                 try EndpointPolicy.checkConfigured(configuration.issuer, name: "issuer")
                 try EndpointPolicy.checkConfigured(configuration.metadataURL, name: "discovery URL")
                 let document = try await http.document(
-                    at: configuration.metadataURL, name: "the provider's metadata",
+                    at: configuration.metadataURL, .discovery,
                     limit: ProviderMetadata.largestDocument)
                 return try ProviderMetadata(document, configuration: configuration)
             }
@@ -52,7 +52,7 @@ public final class RelyingParty: LoginProvider {
             try await logged(logger, "key set") { () async throws(OIDCError) in
                 let url = try await metadata.current().value.jwksURI
                 return try KeySet(
-                    await http.document(at: url, name: "the provider's key set", limit: KeySet.largestDocument))
+                    await http.document(at: url, .keys, limit: KeySet.largestDocument))
             }
         }
         self.metadata = metadata

@@ -17,6 +17,7 @@ import Synchronization
 public final class RedisClient: Sendable {
     private let topology: any RedisTopology
     private let resources: ConnectionResources
+    private let metrics = CommandMetrics()
     private let logger: Logger
     private let isRunning = Atomic<Bool>(false)
 
@@ -58,9 +59,16 @@ public final class RedisClient: Sendable {
     /// - Returns: the reply, which is not an error.
     /// - Throws: ``RedisServerError`` that Redis answered; ``RedisClientError``; `CancellationError`.
     public nonisolated(nonsending) func send(_ command: RedisCommand) async throws -> RESPValue {
-        let reply = try await topology.send(command)
-        if case .error(let error) = reply { throw error }
-        return reply
+        let began = NIODeadline.now()
+        do {
+            let reply = try await topology.send(command)
+            if case .error(let error) = reply { throw error }
+            metrics.note(command, since: began, failed: false)
+            return reply
+        } catch {
+            metrics.note(command, since: began, failed: true)
+            throw error
+        }
     }
 
     /// Sends commands together, in one round trip. Commands of other callers may be carried out between them, and one that
@@ -72,8 +80,16 @@ public final class RedisClient: Sendable {
     /// - Returns: a reply for each, in their order, errors included.
     /// - Throws: ``RedisClientError``; `CancellationError`.
     public nonisolated(nonsending) func send(pipeline commands: [RedisCommand]) async throws -> [RESPValue] {
-        guard !commands.isEmpty else { return [] }
-        return try await topology.send(pipeline: commands)
+        guard let first = commands.first else { return [] }
+        let began = NIODeadline.now()
+        do {
+            let replies = try await topology.send(pipeline: commands)
+            metrics.note(first, since: began, failed: false)
+            return replies
+        } catch {
+            metrics.note(first, since: began, failed: true)
+            throw error
+        }
     }
 
     /// Sends commands as one group over one connection, such as a transaction, or a write and the `WAIT` for its replicas.
@@ -83,8 +99,16 @@ public final class RedisClient: Sendable {
     /// - Returns: a reply for each, in their order, errors included.
     /// - Throws: ``RedisClientError``; `CancellationError`.
     public nonisolated(nonsending) func send(contiguous commands: [RedisCommand]) async throws -> [RESPValue] {
-        guard !commands.isEmpty else { return [] }
-        return try await topology.send(contiguous: commands)
+        guard let first = commands.first else { return [] }
+        let began = NIODeadline.now()
+        do {
+            let replies = try await topology.send(contiguous: commands)
+            metrics.note(first, since: began, failed: false)
+            return replies
+        } catch {
+            metrics.note(first, since: began, failed: true)
+            throw error
+        }
     }
 
     // MARK: Servers

@@ -69,8 +69,10 @@ import Testing
 
     private func lines(_ head: RequestHead, path: String? = nil) throws -> [String] {
         var out = ByteBuffer()
-        try forwarded().write(
-            head, path: path, accessToken: "the-token", address: Array("192.0.2.7".utf8), into: &out)
+        let request = GatewayRequest(
+            head, route: .upstream, address: ClientAddress(try SocketAddress(ipAddress: "192.0.2.7", port: 1)),
+            number: RequestNumber(connection: 0xAB, number: 1))
+        try forwarded().write(request, path: path, accessToken: "the-token", into: &out)
         let text = String(buffer: out)
         #expect(text.hasSuffix("\r\n\r\n"))
         return text.components(separatedBy: "\r\n").dropLast(2)
@@ -92,9 +94,45 @@ import Testing
             try lines(head) == [
                 "POST /api/x HTTP/1.1", "Host: api.internal:8000", "Accept: a/b", "X-Custom:  1 ",
                 "Content-Type: text/plain", "X-Last: 2", "Cookie: a=1; x; b=2", "Authorization: Bearer the-token",
-                "X-Forwarded-For: 192.0.2.7", "X-Forwarded-Proto: https", "X-Forwarded-Host: app.example.com",
-                "Transfer-Encoding: chunked",
+                "X-Forwarded-For: 192.0.2.7", "X-Request-Id: 00000000000000ab0000000000000001",
+                "traceparent: 00-00000000000000ab0000000000000001-00000000000000ab-00",
+                "X-Forwarded-Proto: https", "X-Forwarded-Host: app.example.com", "Transfer-Encoding: chunked",
             ])
+    }
+
+    private static let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    @Test("A well-formed trace goes on to the upstream, and the request's ID is ours")
+    func trace() throws {
+        let sent = try lines(
+            request(
+                "GET /api/x HTTP/1.1", "Host: a", "TraceParent: \(Self.parent)", "tracestate: a=1,b=2",
+                "X-Request-ID: theirs-1"))
+        #expect(sent.contains("TraceParent: \(Self.parent)") && sent.contains("tracestate: a=1,b=2"))
+        #expect(sent.filter { $0.lowercased().hasPrefix("traceparent") }.count == 1)
+        #expect(
+            sent.filter { $0.lowercased().hasPrefix("x-request-id") } == [
+                "X-Request-Id: 00000000000000ab0000000000000001"
+            ])
+    }
+
+    @Test(
+        "A trace that is malformed or given twice is replaced by one of our own, with its state",
+        arguments: [
+            ["00-\(String(repeating: "0", count: 32))-00f067aa0ba902b7-01"],
+            ["00-4bf92f3577b34da6a3ce929d0e0e4736-\(String(repeating: "0", count: 16))-01"],
+            ["00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"],
+            ["ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"], ["\(parent)-more"], ["nonsense"], [""],
+            ["00-4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7-01"], [parent, parent], ["nonsense", parent],
+        ])
+    func malformedTrace(parents: [String]) throws {
+        let fields = parents.map { "traceparent: \($0)" } + ["tracestate: evil=1"]
+        let head = ["GET /api/x HTTP/1.1", "Host: a"] + fields
+        var buffer = ByteBuffer(string: head.joined(separator: "\r\n") + "\r\n\r\n")
+        var decoder = RequestDecoder()
+        guard case .head(let request)? = try decoder.next(&buffer) else { throw TestFailure() }
+        let sent = try lines(request).filter { $0.hasPrefix("trace") }
+        #expect(sent == ["traceparent: 00-00000000000000ab0000000000000001-00000000000000ab-00"])
     }
 
     @Test(
@@ -105,7 +143,7 @@ import Testing
             "x-original-url", "x-rewrite-url", "x-original-uri", "x-remote-user", "remote-user", "true-client-ip",
             "cf-connecting-ip", "x-csrf", "connection", "keep-alive", "proxy-authenticate", "proxy-authorization",
             "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings", "x-forwarded-for",
-            "x-forwarded-", "x-forwarded-anything-at-all", "x-auth-request-user", "x-auth-request-",
+            "x-forwarded-", "x-forwarded-anything-at-all", "x-auth-request-user", "x-auth-request-", "x-request-id",
         ]
         let separators = ["-", "_", ".", "!", "#", "$", "%", "&", "'", "*", "+", "^", "`", "|", "~"]
         for name in forgeable {

@@ -20,6 +20,8 @@ struct SettingsOptions: ParsableArguments {
     private var redis: SettingFlags<RedisGroup>
     @OptionGroup(title: "Session options")
     private var sessions: SettingFlags<SessionGroup>
+    @OptionGroup(title: "Management options")
+    private var management: SettingFlags<ManagementGroup>
     @OptionGroup(title: "Log options")
     private var log: SettingFlags<LogGroup>
 
@@ -28,7 +30,8 @@ struct SettingsOptions: ParsableArguments {
     /// - Throws: the first one that is wrong.
     func load() async throws(SettingsError) -> GatewaySettings {
         let flags = [
-            server.given, provider.given, upstream.given, limits.given, redis.given, sessions.given, log.given,
+            server.given, provider.given, upstream.given, limits.given, redis.given, sessions.given,
+            management.given, log.given,
         ].reduce(into: [:]) { all, part in all.merge(part) { $1 } }
         return try await GatewaySettings.load(flags: flags, environmentFile: envFile, configurationFile: config)
     }
@@ -44,6 +47,7 @@ private enum UpstreamGroup: SettingGroup { static let group = Setting.Group.upst
 private enum LimitGroup: SettingGroup { static let group = Setting.Group.limits }
 private enum RedisGroup: SettingGroup { static let group = Setting.Group.redis }
 private enum SessionGroup: SettingGroup { static let group = Setting.Group.sessions }
+private enum ManagementGroup: SettingGroup { static let group = Setting.Group.management }
 private enum LogGroup: SettingGroup { static let group = Setting.Group.log }
 
 /// The settings of a group as flags, as they are declared.

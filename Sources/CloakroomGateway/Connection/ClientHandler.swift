@@ -110,6 +110,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         isReading = false
         begun = 0
         var data = unwrapInboundIn(data)
+        room.metrics.clientSent(data.readableBytes)
         guard lingering == nil else { return drop(data.readableBytes) }
         if input.readableBytes == 0 {
             if exchange == nil { since = room.now }
@@ -209,7 +210,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         case .head: break
         case .body(let data):
             request.bodyBytes += data.readableBytes
-            guard request.bodyBytes <= limits.body else { return refuse("body_too_large", .contentTooLarge) }
+            guard request.bodyBytes <= limits.body else { return refuse(.bodyBytes) }
             if let perByte = limits.patiencePerByte {
                 bodyUntil = min(
                     since + limits.stall, bodyUntil + .nanoseconds(perByte * Int64(data.readableBytes)))
@@ -244,9 +245,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         if request.route == .upstream, let upstream = core.upstream, core.upstreamTakes(head.method) {
             let exchange = ProxyExchange(request, client: self, upstream: upstream, room: room)
             self.exchange = exchange
-            if case .length(let length) = head.framing, length > limits.body {
-                return refuse("body_too_large", .contentTooLarge)
-            }
+            if case .length(let length) = head.framing, length > limits.body { return refuse(.bodyBytes) }
             exchange.start(&presented)
         } else {
             let exchange = LocalExchange(request, client: self, room: room)
@@ -261,18 +260,23 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
             failure == .malformed(.tls)
                 ? "Refused a TLS handshake: this port speaks plain HTTP" : "Refused a malformed request",
             metadata: ["problem": "\(failure.name)", "address": "\(address.text ?? "none")"])
-        refuse("bad_request", .init(integerLiteral: failure.status))
+        room.metrics.refused(failure.limit)
+        refuse(with: .json(["error": "bad_request"], status: .init(integerLiteral: failure.status)))
+    }
+
+    private func refuse(_ limit: RefusingLimit) {
+        room.metrics.refused(limit)
+        refuse(with: limit.answer)
     }
 
     /// Ends the exchange with this answer, if nothing was said yet that it could be taken for a part of, and then the
     /// connection.
-    private func refuse(_ error: String, _ status: HTTPResponse.Status) {
+    private func refuse(with answer: HTTPAnswer) {
         exchange?.clientIsGone()
         exchange = nil
         guard case .none = response else { return close() }
         isLast = true
-        writeAnswer(
-            .json(["error": .string(error)], status: status), isHead: request?.head.method == .head, isHTTP11: true)
+        writeAnswer(answer, isHead: request?.head.method == .head, isHTTP11: true)
         linger()
     }
 
@@ -326,7 +330,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         let exchange = exchange
         self.exchange = nil
         log()
-        if let request, case .none = response { room.accessLog.write(request, status: Self.clientClosedRequest) }
+        if let request, case .none = response { room.answered(request, status: Self.clientClosedRequest) }
         request = nil
         room.remove(self)
         exchange?.clientIsGone()
@@ -339,6 +343,8 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
 
     func cutOffConnection() { close() }
 
+    var requestsUnderWay: Int { request == nil ? 0 : 1 }
+
     func tick(_ now: NIODeadline) {
         if let lingering {
             if now >= lingering.until { close() }
@@ -348,13 +354,13 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
             // While the exchange takes nothing, the client can't be blamed.
             if !request.isWhole, !exchange.wantsBody { bodyUntil = now + limits.stall }
             if !request.isWhole, now >= bodyUntil {
-                refuse("request_timeout", .requestTimeout)
+                refuse(.bodyTime)
             } else {
                 exchange.tick(now)
             }
         } else if input.readableBytes > 0 || requestCount == 0 {
             guard now - since >= limits.head else { return }
-            input.readableBytes > 0 ? refuse("request_timeout", .requestTimeout) : close()
+            if input.readableBytes > 0 { refuse(.headerTime) } else { close() }
         } else {
             let patience = room.core.connections.isCrowded ? limits.idle.nanoseconds / 10 : limits.idle.nanoseconds
             if (now - since).nanoseconds >= patience { close() }
@@ -429,6 +435,7 @@ extension ClientHandler: ClientStream {
         } else {
             writeOutput()
             isFlushDue = true
+            room.metrics.clientGets(data.readableBytes)
             context?.write(wrapOutboundOut(data), promise: nil)
             beginOutput()
         }
@@ -460,12 +467,12 @@ extension ClientHandler: ClientStream {
     private func log() {
         guard let (request, status, answered) = unlogged else { return }
         unlogged = nil
-        room.accessLog.write(request, status: status, answered: answered)
+        room.answered(request, status: status, at: answered)
     }
 
     private func writeAnswer(_ answer: HTTPAnswer, isHead: Bool, isHTTP11: Bool) {
         if let request {
-            room.accessLog.write(request, status: answer.status.code)
+            room.answered(request, status: answer.status.code)
             if !request.isWhole { isLast = true }
         }
         beginOutput()
@@ -481,6 +488,7 @@ extension ClientHandler: ClientStream {
     private func writeOutput() {
         guard output.readableBytes > 0 else { return }
         isFlushDue = true
+        room.metrics.clientGets(output.readableBytes)
         context?.write(wrapOutboundOut(output), promise: nil)
         room.giveBack(output)
         output = ByteBuffer()

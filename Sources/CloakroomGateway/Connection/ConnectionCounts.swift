@@ -2,7 +2,7 @@ import Synchronization
 
 /// How many connections clients have: in all, and by address where that is limited.
 final class ConnectionCounts: Sendable {
-    private let limit: Int
+    let limit: Int
     private let perAddress: Int?
     private let count = Atomic<Int>(0)
     private let addresses = Mutex<[String: Int]>([:])
@@ -12,25 +12,28 @@ final class ConnectionCounts: Sendable {
         self.perAddress = perAddress
     }
 
+    /// How many there are.
+    var current: Int { count.load(ordering: .relaxed) }
+
     /// Whether so many are taken that idle ones must go soon, as others will need their places.
     var isCrowded: Bool { count.load(ordering: .relaxed) > limit / 4 * 3 }
 
     /// Counts one more connection.
     ///
-    /// - Returns: `false` when there may not be one more, and then it was not counted.
-    func add(_ address: String?) -> Bool {
+    /// - Returns: the limit that it would pass, and then it was not counted; `nil` when there may be one more.
+    func add(_ address: String?) -> RefusingLimit? {
         guard count.add(1, ordering: .relaxed).newValue <= limit else {
             count.subtract(1, ordering: .relaxed)
-            return false
+            return .connections
         }
-        guard let perAddress, let address else { return true }
+        guard let perAddress, let address else { return nil }
         let isWithin = addresses.withLock { addresses in
             guard addresses[address, default: 0] < perAddress else { return false }
             addresses[address, default: 0] += 1
             return true
         }
         if !isWithin { count.subtract(1, ordering: .relaxed) }
-        return isWithin
+        return isWithin ? nil : .connectionsPerAddress
     }
 
     /// Counts one less.

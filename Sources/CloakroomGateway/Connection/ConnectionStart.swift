@@ -9,7 +9,10 @@ enum ConnectionStart {
     static func begin(_ channel: any Channel, room: LoopRoom) throws {
         let core = room.core
         let address = channel.remoteAddress?.ipAddress
-        guard core.connections.add(address) else { throw Refused() }
+        if let limit = core.connections.add(address) {
+            room.metrics.refused(limit)
+            throw Refused()
+        }
         channel.closeFuture.whenComplete { _ in core.connections.remove(address) }
         guard let tls = core.tls else { return try addHTTP1(channel, room) }
         let pipeline = channel.pipeline.syncOperations

@@ -12,6 +12,8 @@ final class GatewayRequest {
     /// The address that the client's connection came from.
     let address: ClientAddress
     let number: RequestNumber
+    /// What it says of the trace that it belongs to.
+    let trace: TraceFields
     /// The session that it was found to have.
     var handle: SessionHandle?
     /// How much of the body has come.
@@ -24,6 +26,7 @@ final class GatewayRequest {
         self.route = route
         self.address = address
         self.number = number
+        trace = TraceFields(head.fields)
     }
 
     /// The name of the request in the log.
@@ -35,6 +38,16 @@ final class GatewayRequest {
         case .get, .head, .put, .delete, .options, .trace: true
         default: false
         }
+    }
+
+    /// For events of what is done for it.
+    var origin: RequestOrigin {
+        let userAgent = head.fields.withBytes { bytes in
+            head.fields.lines.first { Octets.equal(bytes, $0.name, lowercase: "user-agent") }
+        }
+        return RequestOrigin(
+            client: SessionClient(userAgent: userAgent.map { head.fields.text($0.value) }, address: address.text),
+            requestID: id)
     }
 
     /// The method, as text.
@@ -98,6 +111,19 @@ struct RequestNumber: Sendable {
                 digits.append(contentsOf: $0)
             }
         }
+    }
+
+    /// Writes its 32 digits.
+    func write(into out: inout ByteBuffer) {
+        writeConnection(into: &out)
+        out.writeInteger(Self.digits(UInt32(truncatingIfNeeded: number >> 32)))
+        out.writeInteger(Self.digits(UInt32(truncatingIfNeeded: number)))
+    }
+
+    /// Writes the 16 digits of its connection.
+    func writeConnection(into out: inout ByteBuffer) {
+        out.writeInteger(Self.digits(UInt32(truncatingIfNeeded: connection >> 32)))
+        out.writeInteger(Self.digits(UInt32(truncatingIfNeeded: connection)))
     }
 
     /// The eight digits of a number, the first in the highest byte.

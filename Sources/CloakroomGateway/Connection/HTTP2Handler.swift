@@ -127,6 +127,7 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
             streams[id] = stream
             stream.start(&presented)
         } catch {
+            room.metrics.refused(error.limit)
             room.core.logger.notice(
                 "Refused a malformed request",
                 metadata: ["problem": "\(error.name)", "address": "\(address.text ?? "none")"])
@@ -216,6 +217,8 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
     }
 
     func cutOffConnection() { close() }
+
+    var requestsUnderWay: Int { streams.count }
 
     func tick(_ now: NIODeadline) {
         guard streams.isEmpty else {

@@ -42,9 +42,7 @@ final class HTTP2Stream: ClientStream {
 
     func start(_ presented: inout PresentedSession?) {
         let core = room.core
-        if case .length(let length) = request.head.framing, length > core.limits.body {
-            return refuse("body_too_large", .contentTooLarge)
-        }
+        if case .length(let length) = request.head.framing, length > core.limits.body { return refuse(.bodyBytes) }
         if request.route == .upstream, let upstream = core.upstream, core.upstreamTakes(request.head.method) {
             let exchange = ProxyExchange(request, client: self, upstream: upstream, room: room)
             self.exchange = exchange
@@ -65,7 +63,7 @@ final class HTTP2Stream: ClientStream {
         guard !hasEnded else { return }
         if isLast { hasInputEnded = true }
         request.bodyBytes += data.readableBytes
-        guard request.bodyBytes <= room.core.limits.body else { return refuse("body_too_large", .contentTooLarge) }
+        guard request.bodyBytes <= room.core.limits.body else { return refuse(.bodyBytes) }
         if data.readableBytes > 0 {
             waiting.append(data)
             let patience = room.core.limits.patiencePerByte.map {
@@ -100,7 +98,7 @@ final class HTTP2Stream: ClientStream {
         hasEnded = true
         let exchange = exchange
         self.exchange = nil
-        if !hasBegun { room.accessLog.write(request, status: ClientHandler.clientClosedRequest) }
+        if !hasBegun { room.answered(request, status: ClientHandler.clientClosedRequest) }
         exchange?.clientIsGone()
     }
 
@@ -113,15 +111,16 @@ final class HTTP2Stream: ClientStream {
             return cutOff()
         }
         if !request.isWhole, !exchange.wantsBody { bodyUntil = now + room.core.limits.stall }
-        if !request.isWhole, now >= bodyUntil { refuse("request_timeout", .requestTimeout) } else { exchange.tick(now) }
+        if !request.isWhole, now >= bodyUntil { refuse(.bodyTime) } else { exchange.tick(now) }
     }
 
     /// Ends the exchange with this answer, if none has begun.
-    func refuse(_ error: String, _ status: HTTPResponse.Status) {
+    private func refuse(_ limit: RefusingLimit) {
+        room.metrics.refused(limit)
         exchange?.clientIsGone()
         exchange = nil
         guard !hasBegun else { return cutOff() }
-        answer(.json(["error": .string(error)], status: status))
+        answer(limit.answer)
         flush()
     }
 
@@ -193,7 +192,7 @@ final class HTTP2Stream: ClientStream {
     private func begin(_ headers: HPACKHeaders, status: Int, isLast: Bool) {
         guard !hasEnded, !hasBegun else { return }
         hasBegun = true
-        room.accessLog.write(request, status: status)
+        room.answered(request, status: status)
         connection.write(id, .headers(.init(headers: headers, endStream: isLast)))
     }
 

@@ -15,9 +15,10 @@ final class LoopRoom {
     /// The connections to the upstream, if there is one.
     let upstreamPool: UpstreamPool?
     let dates = DateField()
-    let accessLog: AccessLog
+    let metrics = LoopMetrics()
     /// The time, as of the last look at all connections: exact enough for limits in seconds.
     private(set) var now = NIODeadline.now()
+    private let accessLog: AccessLog
     private let executor: EventLoopTaskExecutor
     private var clients: [ObjectIdentifier: any ClientConnection] = [:]
     private var spareBuffers: [ByteBuffer] = []
@@ -30,7 +31,9 @@ final class LoopRoom {
         self.loop = loop
         executor = EventLoopTaskExecutor(loop)
         accessLog = AccessLog(logger: core.logger, loop: loop)
-        upstreamPool = core.upstream.map { UpstreamPool(target: $0.target, loop: loop, limits: core.limits) }
+        upstreamPool = core.upstream.map { [metrics] in
+            UpstreamPool(target: $0.target, loop: loop, limits: core.limits, metrics: metrics)
+        }
         let bound = NIOLoopBound(self, eventLoop: loop)
         timer = loop.scheduleRepeatedTask(initialDelay: Self.interval, delay: Self.interval) { _ in bound.value.tick() }
     }
@@ -52,6 +55,26 @@ final class LoopRoom {
         if spareBuffers.count < Self.mostSpareBuffers, buffer.capacity <= Self.largestSpareBuffer {
             spareBuffers.append(buffer)
         }
+    }
+
+    // MARK: Requests
+
+    /// Logs and counts a request whose response began.
+    ///
+    /// - Parameter time: when it began.
+    func answered(_ request: GatewayRequest, status: Int, at time: NIODeadline = .now()) {
+        let nanoseconds = (time - request.began).nanoseconds
+        metrics.requestAnswered(request.route, status: status, nanoseconds: nanoseconds)
+        accessLog.write(request, status: status, nanoseconds: nanoseconds)
+    }
+
+    /// What was counted here, and what is under way.
+    var counts: LoopCounts {
+        var counts = metrics.counts
+        for client in clients.values { counts.active += client.requestsUnderWay }
+        counts.upstreamOpen = upstreamPool?.openCount ?? 0
+        counts.upstreamIdle = upstreamPool?.idleCount ?? 0
+        return counts
     }
 
     // MARK: Connections
@@ -120,6 +143,9 @@ protocol ClientConnection: AnyObject {
 
     /// Ends the connection now.
     func cutOffConnection()
+
+    /// How many requests have not ended.
+    var requestsUnderWay: Int { get }
 }
 
 extension Result where Failure == any Error {

@@ -1,9 +1,12 @@
 import NIOCore
 
-/// Gathers what is written between two flushes, so that TLS makes one record of a response's frames rather than three.
+/// Gathers what is written between two flushes, so that TLS makes one record of a response's frames rather than three, and
+/// counts the bytes of the connection.
 ///
 /// It stands between the HTTP/2 codec, which writes each frame's head and payload by themselves, and TLS.
-final class WriteGathering: ChannelOutboundHandler {
+final class WriteGathering: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
     typealias OutboundIn = IOData
     typealias OutboundOut = ByteBuffer
 
@@ -17,8 +20,15 @@ final class WriteGathering: ChannelOutboundHandler {
 
     init(room: LoopRoom) { self.room = room }
 
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        room.metrics.clientSent(unwrapInboundIn(data).readableBytes)
+        context.fireChannelRead(data)
+    }
+
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        guard case .byteBuffer(var bytes) = unwrapOutboundIn(data), bytes.readableBytes < Self.most else {
+        let written = unwrapOutboundIn(data)
+        room.metrics.clientGets(written.readableBytes)
+        guard case .byteBuffer(var bytes) = written, bytes.readableBytes < Self.most else {
             pass(context)
             context.write(data, promise: promise)
             return

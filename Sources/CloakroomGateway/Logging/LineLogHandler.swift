@@ -82,7 +82,8 @@ public struct LineLogHandler: LogHandler {
     /// What writes lines of requests as this handler would; `nil` if it adds something of its own to them.
     var requestLine: RequestLine? { isPlain ? RequestLine(format: format, label: label) : nil }
 
-    private static func time(_ now: Date) -> String {
+    /// A time as lines have it.
+    static func time(_ now: Date) -> String {
         let milliseconds = Int((now.timeIntervalSince1970 * 1000).rounded(.down)) % 1000
         let digits = String(milliseconds + 1000).dropFirst()
         return Timestamp.format(now) + "." + digits + "Z"

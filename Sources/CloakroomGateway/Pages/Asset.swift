@@ -3,7 +3,7 @@ import HTTPTypes
 
 /// The style sheet and the script of the gateway's pages. They are files of their own so that the pages' content security
 /// policy need allow nothing inline.
-enum Asset: String, Sendable {
+enum Asset: String, CaseIterable, Sendable {
     case style = "/auth/assets/style.css"
     case script = "/auth/assets/app.js"
 

@@ -7,6 +7,8 @@ enum FieldNames {
         case pass, drop
         /// Without the gateway's own cookies.
         case cookie
+        /// If the request says in a well-formed way to which trace it belongs.
+        case trace
     }
 
     /// What becomes of the upstream's field on the way to the client.
@@ -39,6 +41,7 @@ enum FieldNames {
                 ? .drop : .pass
         case UInt8(ascii: "r"): return spells("remote-user") ? .drop : .pass
         case UInt8(ascii: "t"):
+            if spells("traceparent") || spells("tracestate") { return .trace }
             return spells("te") || spells("trailer") || spells("transfer-encoding") || spells("true-client-ip")
                 ? .drop : .pass
         case UInt8(ascii: "u"): return spells("upgrade") ? .drop : .pass
@@ -46,7 +49,8 @@ enum FieldNames {
         case UInt8(ascii: "x"):
             return begins(bytes, name, "x-forwarded-") || begins(bytes, name, "x-auth-request-") || spells("x-real-ip")
                 || spells("x-client-ip") || spells("x-original-url") || spells("x-rewrite-url")
-                || spells("x-original-uri") || spells("x-remote-user") || spells("x-csrf") ? .drop : .pass
+                || spells("x-original-uri") || spells("x-remote-user") || spells("x-csrf")
+                || spells("x-request-id") ? .drop : .pass
         default: return .pass
         }
     }

@@ -22,10 +22,9 @@ struct ForwardedHead: Sendable {
     ///
     /// - Parameters:
     ///   - path: the target, if it is not the client's.
-    ///   - address: where the client's connection comes from.
-    func write(
-        _ head: RequestHead, path: String?, accessToken: String, address: [UInt8], into out: inout ByteBuffer
-    ) {
+    func write(_ request: GatewayRequest, path: String?, accessToken: String, into out: inout ByteBuffer) {
+        let head = request.head
+        let hasTrace = request.trace.parent != nil
         let listed = head.listsConnectionFields ? ConnectionList(head.fields) : nil
         head.fields.withBytes { bytes in
             out.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[head.methodRange]))
@@ -44,6 +43,7 @@ struct ForwardedHead: Sendable {
                 case .cookie:
                     hasCookies = true
                     return false
+                case .trace: return hasTrace && listed?.contains(bytes, line.name) != true
                 case .pass: return listed?.contains(bytes, line.name) != true
                 }
             }
@@ -52,11 +52,22 @@ struct ForwardedHead: Sendable {
         out.writeStaticString("Authorization: Bearer ")
         out.writeString(accessToken)
         out.writeStaticString("\r\n")
-        if !address.isEmpty {
+        if !request.address.bytes.isEmpty {
             out.writeStaticString("X-Forwarded-For: ")
-            out.writeBytes(address)
+            out.writeBytes(request.address.bytes)
             out.writeStaticString("\r\n")
         }
+        out.writeStaticString("X-Request-Id: ")
+        request.number.write(into: &out)
+        if !hasTrace {
+            // The trace begins here, and is not sampled, as no span of it is recorded here.
+            out.writeStaticString("\r\ntraceparent: 00-")
+            request.number.write(into: &out)
+            out.writeStaticString("-")
+            request.number.writeConnection(into: &out)
+            out.writeStaticString("-00")
+        }
+        out.writeStaticString("\r\n")
         out.writeBytes(publicFields)
         switch head.framing {
         case .length(let length):

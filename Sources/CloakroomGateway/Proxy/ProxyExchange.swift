@@ -48,7 +48,8 @@ final class ProxyExchange: Exchange, UpstreamUser {
     func start(_ memory: inout PresentedSession?) {
         let core = room.core
         if let refusal = core.admission.guardBytes.refusal(of: request.head, needsField: true) {
-            core.admission.events.emit(SessionEvent(.denied(reason: refusal.rawValue)))
+            core.admission.events.emit(
+                SessionEvent(.denied(reason: refusal.rawValue), origin: request.origin))
             return refuse(.refused(refusal))
         }
         if !UpstreamPath.isPlain(request.head) {
@@ -65,8 +66,10 @@ final class ProxyExchange: Exchange, UpstreamUser {
         switch core.admission.decideNow(core.admission.presented(request.head, &memory)) {
         case .decided(let decision): admitted(decision)
         case .ask(let presented):
-            room.run { [admission = core.admission] in
-                await Result { try await admission.decide(presented) }
+            room.run { [admission = core.admission, origin = request.origin] in
+                await RequestOrigin.$current.withValue(origin) {
+                    await Result { try await admission.decide(presented) }
+                }
             } then: { result in
                 guard case .admitting = self.stage else { return }
                 switch result {
@@ -104,11 +107,12 @@ final class ProxyExchange: Exchange, UpstreamUser {
         case .granted: usePlace()
         case .waiting(let number):
             stage = .waiting(number: number, until: room.now + room.core.limits.place)
-        case .refused: refuseForWantOfPlace()
+        case .refused: refuseForWantOfPlace(.upstreamPlaces)
         }
     }
 
-    private func refuseForWantOfPlace() {
+    private func refuseForWantOfPlace(_ limit: RefusingLimit) {
+        room.metrics.refused(limit)
         room.core.logger.warning(
             "Too many requests at the upstream",
             metadata: ["request_id": "\(request.id)", "session": "\(request.handle?.description ?? "")"])
@@ -161,8 +165,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
         connection.begin(self, isHead: request.head.method == .head)
         var output = room.takeBuffer()
         upstream.forwarded.write(
-            request.head, path: path, accessToken: pass.accessToken, address: request.address.bytes,
-            into: &output)
+            request, path: path, accessToken: pass.accessToken, into: &output)
         connection.write(output)
         room.giveBack(output)
         if !request.isWhole {
@@ -211,7 +214,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
         switch stage {
         case .waiting(let number, let until) where now >= until:
             // Else it was granted this very moment.
-            if upstream.places.giveUp(number) { refuseForWantOfPlace() }
+            if upstream.places.giveUp(number) { refuseForWantOfPlace(.upstreamQueue) }
         case .exchanging where hasBegun && client?.isWritable == false:
             // It is the client that is waited for.
             deadline = now + room.core.limits.responseStall
@@ -288,6 +291,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
 
     /// - Parameter reason: a word for the log: never what was sent.
     private func fail(_ failure: Failure, _ reason: String) {
+        room.metrics.upstreamFailed(isTimeout: failure == .upstreamTimeout)
         room.core.logger.warning(
             "The upstream failed", metadata: ["error": "\(reason)", "request_id": "\(request.id)"])
         if case .exchanging(let connection) = stage { connection.close() }

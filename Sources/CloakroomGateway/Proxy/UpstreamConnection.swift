@@ -76,6 +76,7 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
 
     func write(_ data: ByteBuffer) {
         isFlushDue = true
+        pool.metrics.upstreamGets(data.readableBytes)
         context?.write(wrapOutboundOut(data), promise: nil)
     }
 
@@ -111,12 +112,14 @@ final class UpstreamConnection: ChannelInboundHandler, RemovableChannelHandler {
     func channelActive(context: ChannelHandlerContext) {
         context.fireChannelActive()
         isActive = true
+        pool.note(self)
         readIfWanted()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         isReading = false
         var data = unwrapInboundIn(data)
+        pool.metrics.upstreamSent(data.readableBytes)
         guard user != nil else {
             // An answer that nobody asked for, or that nobody waits for any more.
             context.close(promise: nil)

@@ -15,12 +15,19 @@ final class UpstreamPool {
     /// Those that carry nothing; the one that was used last is used next, so that the others can end.
     private var idle: [UpstreamConnection] = []
     private var isClosed = false
+    /// How many connections there are, those that carry something included.
+    private(set) var openCount = 0
+    let metrics: LoopMetrics
 
-    init(target: UpstreamTarget, loop: any EventLoop, limits: ConnectionLimits) {
+    init(target: UpstreamTarget, loop: any EventLoop, limits: ConnectionLimits, metrics: LoopMetrics) {
+        self.metrics = metrics
         self.target = target
         self.loop = loop
         self.limits = limits
     }
+
+    /// How many connections carry nothing.
+    var idleCount: Int { idle.count }
 
     /// A connection that is ready, if there is one.
     func takeIdle() -> UpstreamConnection? {
@@ -61,8 +68,12 @@ final class UpstreamPool {
         idle.append(connection)
     }
 
+    /// A connection was made.
+    func note(_ connection: UpstreamConnection) { openCount += 1 }
+
     /// Forgets a connection that has ended.
     func forget(_ connection: UpstreamConnection) {
+        openCount -= 1
         if let index = idle.lastIndex(where: { $0 === connection }) { idle.remove(at: index) }
     }
 

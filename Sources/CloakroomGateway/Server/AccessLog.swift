@@ -29,10 +29,10 @@ final class AccessLog {
         line = handler?.requestLine
     }
 
-    /// - Parameter answered: when the response began.
-    func write(_ request: GatewayRequest, status: Int, answered: NIODeadline = .now()) {
+    /// - Parameter nanoseconds: how long it took until the response began.
+    func write(_ request: GatewayRequest, status: Int, nanoseconds: Int64) {
         guard isWritten else { return }
-        let microseconds = (answered - request.began).nanoseconds / 1000
+        let microseconds = nanoseconds / 1000
         if let line {
             line.write(request, status: status, microseconds: microseconds, Date(), into: &lines)
             return gather()
@@ -43,6 +43,8 @@ final class AccessLog {
             "path": "\(request.head.fields.text(path).prefix(256))", "request_id": "\(request.id)",
             "route": "\(request.route?.name ?? "none")", "status": "\(status)",
         ]
+        if let id = request.trace.requestID { metadata["client_request_id"] = "\(request.head.fields.text(id))" }
+        if let trace = request.trace.traceID { metadata["trace_id"] = "\(request.head.fields.text(trace))" }
         if let handle = request.handle { metadata["session"] = "\(handle)" }
         logger.info("Request", metadata: metadata)
     }

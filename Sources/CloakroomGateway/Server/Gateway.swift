@@ -15,12 +15,18 @@ public typealias GatewayStore = FullSessionStore & Service
 /// It starts whether or not Redis and the identity provider can be reached, says on `/readyz` what is missing, and serves
 /// users as soon as it can.
 public struct Gateway: Service {
+    /// The version of the gateway, as in the images' tag.
+    public static let version = "0.1.0"
+
     private let settings: GatewaySettings
     private let publicURL: PublicURL
     private let logger: Logger
     private let store: (any GatewayStore)?
     private let eventLoopGroup: any EventLoopGroup
     private let onServerRunning: @Sendable (_ port: Int) async -> Void
+    private let metrics: MetricsRegistry
+    /// Called with the port once the management listener listens.
+    package var onManagementRunning: @Sendable (_ port: Int) async -> Void = { _ in }
     private let reloads: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation)
 
     /// Makes a gateway. Nothing is opened before ``run()``.
@@ -32,16 +38,18 @@ public struct Gateway: Service {
     ///     ``GatewaySettings/replicaName``.
     ///   - eventLoopGroup: the event loops of all connections; those that the process shares by default. Their owner keeps
     ///     them running for as long as the gateway runs.
+    ///   - metrics: shown on `/metrics`, beside the gateway's own; see ``MetricsRegistry``.
     ///   - onServerRunning: called with the port once the gateway listens.
     /// - Throws: ``SettingsError`` when the settings are wrong.
     public init(
         settings: GatewaySettings, logger: Logger, replicaName: String? = nil,
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        metrics: MetricsRegistry = MetricsRegistry(),
         onServerRunning: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) throws {
         try self.init(
             settings: settings, logger: logger, replicaName: replicaName, store: nil, eventLoopGroup: eventLoopGroup,
-            onServerRunning: onServerRunning)
+            metrics: metrics, onServerRunning: onServerRunning)
     }
 
     /// Makes a gateway over a store of the caller's, instead of the one that the settings name.
@@ -50,6 +58,7 @@ public struct Gateway: Service {
     public init(
         settings: GatewaySettings, logger: Logger, replicaName: String? = nil, store: (any GatewayStore)?,
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        metrics: MetricsRegistry = MetricsRegistry(),
         onServerRunning: @escaping @Sendable (_ port: Int) async -> Void = { _ in }
     ) throws {
         var settings = settings
@@ -63,6 +72,7 @@ public struct Gateway: Service {
         self.logger = logger
         self.store = store
         self.eventLoopGroup = eventLoopGroup
+        self.metrics = metrics
         self.onServerRunning = onServerRunning
         reloads = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
@@ -91,6 +101,8 @@ public struct Gateway: Service {
         let events = SessionEvents()
         events.add(SessionEventLog(logger: logger))
         events.add(SessionEventMetrics())
+        let audit = try AuditLog(settings, logger: logger)
+        if let audit { events.add(audit) }
         let made =
             try store.map { StoreFactory.Made(store: $0, services: [$0]) }
             ?? StoreFactory(settings: settings, events: events, eventLoopGroup: group, logger: logger).make()
@@ -107,10 +119,20 @@ public struct Gateway: Service {
             events: events, logger: logger)
         let core = try GatewayCore(
             settings: settings, publicURL: publicURL, store: store, relyingParty: relyingParty, refresher: refresher,
-            events: events, logger: logger)
+            events: events, audit: audit, logger: logger)
         let listener = ListenerService(
             core: core, host: settings.host, port: settings.port, group: group, logger: logger,
             onRunning: onServerRunning)
+        let management = settings.management.address.flatMap(ListenAddress.init).map { address in
+            ManagementListener(
+                address: address, group: group, logger: logger,
+                answers: ManagementAnswers(
+                    metrics: MetricsPage(
+                        registry: metrics, core: core, store: store, redis: made.redis, version: Self.version),
+                    health: core.responder.health),
+                onListening: onManagementRunning)
+        }
+        defer { audit?.flush() }
         // What comes last stops first: the listener, then the refreshes, and the store when nobody needs it any more.
         let services: [any Service] =
             made.services + [
@@ -119,8 +141,7 @@ public struct Gateway: Service {
                     logger: logger),
                 refresher,
                 ProviderWarmUp(relyingParty: relyingParty, logger: logger),
-                listener,
-            ]
+            ] + (management.map { [$0] } ?? []) + [listener]
         try await ServiceGroup(services: services, logger: logger).run()
     }
 }

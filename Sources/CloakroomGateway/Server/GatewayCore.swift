@@ -5,6 +5,7 @@ import CloakroomOIDC
 import HTTPTypes
 import Logging
 import NIOCore
+import Synchronization
 
 /// What all connections of the gateway share, on all event loops.
 ///
@@ -15,12 +16,15 @@ final class GatewayCore: Sendable {
         let target: UpstreamTarget
         let forwarded: ForwardedHead
         let places: UpstreamPlaces
+        /// How many requests may be with it at once.
+        let limit: Int
         /// How long it may take until its response begins.
         let timeout: TimeAmount
 
         init(_ target: UpstreamTarget, publicURL: PublicURL, settings: UpstreamSettings) {
             self.target = target
             forwarded = ForwardedHead(target: target, publicURL: publicURL)
+            limit = settings.maximumConcurrent
             places = UpstreamPlaces(
                 limit: settings.maximumConcurrent, perSession: settings.maximumConcurrentPerSession)
             timeout = TimeAmount(settings.timeout)
@@ -36,14 +40,15 @@ final class GatewayCore: Sendable {
     let connections: ConnectionCounts
     /// What ends TLS on clients' connections; `nil` over plain TCP.
     let tls: ListenerTLS?
+    private let rooms = Mutex<[(loop: any EventLoop, room: NIOLoopBound<LoopRoom>)]>([])
 
     init(
         settings: GatewaySettings, publicURL: PublicURL, store: any GatewayStore, relyingParty: RelyingParty,
-        refresher: TokenRefresher, events: SessionEvents, logger: Logger
+        refresher: TokenRefresher, events: SessionEvents, audit: AuditLog? = nil, logger: Logger
     ) throws {
         let responder = try GatewayResponder(
             settings: settings, publicURL: publicURL, store: store, relyingParty: relyingParty, events: events,
-            logger: logger)
+            audit: audit, logger: logger)
         self.responder = responder
         admission = Admission(
             store: store, refresher: refresher, events: events, publicURL: publicURL, cookies: responder.auth.cookies)
@@ -56,6 +61,20 @@ final class GatewayCore: Sendable {
         upstream = try settings.upstreamURL.map {
             Upstream(try UpstreamTarget($0), publicURL: publicURL, settings: settings.upstream)
         }
+    }
+
+    /// Notes a loop that serves clients, for metrics.
+    func add(_ room: NIOLoopBound<LoopRoom>, on loop: any EventLoop) {
+        rooms.withLock { $0.append((loop, room)) }
+    }
+
+    /// What all loops have counted.
+    func counts() async -> LoopCounts {
+        var all = LoopCounts()
+        for (loop, room) in rooms.withLock({ $0 }) {
+            if let counts = try? await loop.submit({ room.value.counts }).get() { all.add(counts) }
+        }
+        return all
     }
 
     /// What a request is for; `nil` if there is nothing at its target.

@@ -14,9 +14,11 @@ public struct GatewayError: Error, Sendable, Equatable, CustomStringConvertible 
     /// For people: what happened, and the remedy.
     public let description: String
 
-    static func cannotListen(host: String, port: Int, reason: String) -> Self {
+    static func cannotListen(
+        host: String, port: Int, reason: String, setting: String = "HOST or PORT"
+    ) -> Self {
         GatewayError(
             code: .cannotListen,
-            description: "cannot listen on \(host):\(port): \(reason); choose another HOST or PORT")
+            description: "cannot listen on \(host):\(port): \(reason); choose another \(setting)")
     }
 }

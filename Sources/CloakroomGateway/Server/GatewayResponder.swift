@@ -13,6 +13,12 @@ struct GatewayResponder: Sendable {
         let id: String
         let address: String?
 
+        /// For events of what is done for it.
+        var origin: RequestOrigin {
+            RequestOrigin(
+                client: SessionClient(userAgent: head.headerFields[.userAgent], address: address), requestID: id)
+        }
+
         init(_ request: GatewayRequest) {
             head = request.asHTTPRequest
             route = request.route
@@ -24,15 +30,19 @@ struct GatewayResponder: Sendable {
     private let store: any GatewayStore
     private let failures: FailureAnswers
     let auth: AuthEndpoints
-    private let health: HealthAnswers
+    let health: HealthAnswers
     private let pages: Pages
+    private let audit: AuditLog?
+    private let events: SessionEvents
     private let logger: Logger
 
     init(
         settings: GatewaySettings, publicURL: PublicURL, store: any GatewayStore, relyingParty: RelyingParty,
-        events: SessionEvents, logger: Logger
+        events: SessionEvents, audit: AuditLog?, logger: Logger
     ) throws {
         self.store = store
+        self.audit = audit
+        self.events = events
         self.logger = logger
         pages = try Pages(
             providerName: settings.oidcProviderName, replicaName: settings.replicaName,
@@ -58,7 +68,9 @@ struct GatewayResponder: Sendable {
         let session = RequestSession(request.head.headerFields, in: store, cookies: auth.cookies)
         let logger = logger(request.id)
         do {
-            let answer = try await response(request, session, logger)
+            let answer = try await RequestOrigin.$current.withValue(request.origin) {
+                try await response(request, session, logger)
+            }
             return (answer, session.handle)
         } catch {
             let answer = failures.answer(to: error, request.head, requestID: request.id, logger: logger)
@@ -85,15 +97,29 @@ struct GatewayResponder: Sendable {
         switch route {
         case .upstream: throw RequestFailure(.notFound, requestID: request.id)
         case .auth(let endpoint):
+            if endpoint == .login || endpoint == .callback, audit?.refusesLogins == true {
+                // Written as soon as that can be, which ends this state.
+                events.emit(SessionEvent(.denied(reason: "audit_unavailable")))
+                throw auditUnavailable(request)
+            }
             return await auth.answer(
                 endpoint,
                 SessionRequest(
                     request.head, session: session, id: request.id, clientAddress: request.address, logger: logger))
         case .start: return try await startPage(request, session)
         case .health: return .json(["status": "ok"])
-        case .readiness: return await health.readiness()
+        case .readiness: return await health.readiness(tellsWhy: false)
         case .asset(let asset): return asset.answer
         }
+    }
+
+    private func auditUnavailable(_ request: Parts) -> RequestFailure {
+        RequestFailure(
+            name: "audit_unavailable",
+            page: ErrorPage(
+                status: .serviceUnavailable, title: "Nobody can log in at the moment",
+                message: "Please try again in a moment.", requestID: request.id,
+                action: .init(label: "Try again", path: AuthEndpoint.login.path)))
     }
 
     /// `/`: the login button for visitors, the session for users.

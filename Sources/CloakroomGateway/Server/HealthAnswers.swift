@@ -11,32 +11,31 @@ struct HealthAnswers: Sendable {
     let storeName: String
     let deadline: Duration = .seconds(2)
 
-    func readiness() async -> HTTPAnswer {
-        guard let reason = await reasonNotReady() else {
-            return .json(["status": "ready", "store": .string(storeName)])
+    /// - Parameter tellsWhy: whether the answer says which store it is and why it is not ready: for operators, not for the
+    ///   public.
+    func readiness(tellsWhy: Bool) async -> HTTPAnswer {
+        let reason = await reasonNotReady()
+        var answer: JSONObject = ["status": reason == nil ? "ready" : "not ready"]
+        if tellsWhy {
+            answer["store"] = .string(storeName)
+            if let reason { answer["reason"] = .string(reason) }
         }
+        guard reason != nil else { return .json(answer) }
         return .json(
-            ["status": "not ready", "store": .string(storeName), "reason": .string(reason)],
-            status: .serviceUnavailable, headers: [.retryAfter: FailureAnswers.retryAfter])
+            answer, status: .serviceUnavailable, headers: [.retryAfter: FailureAnswers.retryAfter])
     }
 
     private func reasonNotReady() async -> String? {
-        await withTaskGroup(of: String?.self) { group in
-            group.addTask {
-                do {
-                    try await storeCall { try await store.ping() }
-                    return nil
-                } catch {
-                    return (error as? SessionStoreError)?.description ?? "the store did not answer"
-                }
+        let store = store
+        let answer = await valueInTime(deadline) { () -> String? in
+            do {
+                try await storeCall { try await store.ping() }
+                return nil
+            } catch {
+                return (error as? SessionStoreError)?.description ?? "the store did not answer"
             }
-            group.addTask {
-                try? await Task.sleep(for: deadline)
-                return "the store did not answer within \(deadline)"
-            }
-            let first = await group.next() ?? nil
-            group.cancelAll()
-            return first
         }
+        guard let answer else { return "the store did not answer within \(deadline)" }
+        return answer
     }
 }

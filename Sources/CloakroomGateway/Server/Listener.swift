@@ -19,6 +19,7 @@ final class Listener: Sendable {
             rooms.append(
                 try await loop.submit { NIOLoopBound(LoopRoom(core: core, loop: loop), eventLoop: loop) }.get())
         }
+        for (room, loop) in zip(rooms, loops) { core.add(room, on: loop) }
         self.rooms = rooms
         self.loops = loops
         let byLoop = Dictionary(uniqueKeysWithValues: zip(loops.map { ObjectIdentifier($0) }, rooms))

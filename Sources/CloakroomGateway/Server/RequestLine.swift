@@ -46,6 +46,9 @@ final class RequestLine {
             lines.add(after)
         }
         request.head.fields.withBytes { bytes in
+            if let id = request.trace.requestID {
+                member("client_request_id") { $0.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[id])) }
+            }
             member("duration_ms") {
                 $0.addDecimal(Int(microseconds / 1000))
                 $0.append(UInt8(ascii: "."))
@@ -63,6 +66,11 @@ final class RequestLine {
         member("route") { $0 += (request.route?.name ?? "none").utf8 }
         if let handle = request.handle { member("session") { $0 += handle.description.utf8 } }
         member("status") { $0.addDecimal(status) }
+        if let trace = request.trace.traceID {
+            request.head.fields.withBytes { bytes in
+                member("trace_id") { $0.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[trace])) }
+            }
+        }
         lines.add(isJSON ? "}\n" : "\n")
     }
 

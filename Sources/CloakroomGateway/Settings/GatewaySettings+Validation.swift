@@ -21,6 +21,9 @@ extension GatewaySettings {
         case (_, nil): throw .missing("TLS_KEY_FILE", expected: "the private key of the certificate in TLS_CERT_FILE")
         case (nil, _): throw .missing("TLS_CERT_FILE", expected: "the certificate of the private key in TLS_KEY_FILE")
         }
+        if management.isAuditRequired, management.auditLog == nil {
+            throw .missing("AUDIT_LOG", expected: "stdout or the path of a file, as AUDIT_REQUIRED is true")
+        }
         if let oidcClientAuth, (oidcClientAuth == .none) != (oidcClientSecret == nil) {
             throw .wrong(
                 "OIDC_CLIENT_AUTH", value: oidcClientAuth.rawValue,

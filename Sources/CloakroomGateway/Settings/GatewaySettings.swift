@@ -70,6 +70,9 @@ public struct GatewaySettings: Sendable {
     /// When access tokens are refreshed.
     public var refresh = RefreshSettings()
 
+    /// How operators see what it does.
+    public var management = ManagementSettings()
+
     /// The least that is logged (`LOG_LEVEL`).
     public var logLevel: Logger.Level = .info
     /// How log lines look (`LOG_FORMAT`).

@@ -11,6 +11,7 @@ public struct Setting: Sendable {
         case limits = "Limits"
         case redis = "Redis"
         case sessions = "Sessions"
+        case management = "Management"
         case log = "Log"
     }
 
@@ -94,5 +95,5 @@ public struct Setting: Sendable {
     static let fileSuffix = "_FILE"
 
     /// All settings, in the order in which they are shown.
-    public static let all = server + provider + upstream + limits + redis + sessions + log
+    public static let all = server + provider + upstream + limits + redis + sessions + management + log
 }

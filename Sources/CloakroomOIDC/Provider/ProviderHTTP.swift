@@ -20,8 +20,11 @@ struct ProviderHTTP: Sendable {
     let timeout: Duration
 
     /// Fetches a public JSON document.
-    func document(at url: String, name: String, limit: Int) async throws(OIDCError) -> JSONObject {
-        let response = try await send(request(url), name: name, limit: limit)
+    func document(
+        at url: String, _ endpoint: ProviderEndpoint, limit: Int
+    ) async throws(OIDCError) -> JSONObject {
+        let name = endpoint.answer
+        let response = try await send(request(url), endpoint, limit: limit)
         guard response.status == 200 else { throw Self.unexpectedStatus(response.status, name: name) }
         guard let object = response.object else {
             throw OIDCError(.invalidResponse, reason: "\(name) is not a JSON object")
@@ -50,9 +53,26 @@ struct ProviderHTTP: Sendable {
     /// Sends a request and reads the whole answer.
     ///
     /// - Parameters:
-    ///   - name: what is asked for, to begin an error's reason with.
+    ///   - endpoint: what is asked for.
     ///   - limit: the largest body that is read, in bytes.
-    func send(_ request: HTTPClientRequest, name: String, limit: Int) async throws(OIDCError) -> Response {
+    func send(
+        _ request: HTTPClientRequest, _ endpoint: ProviderEndpoint, limit: Int
+    ) async throws(OIDCError) -> Response {
+        let clock = ContinuousClock()
+        let began = clock.now
+        do throws(OIDCError) {
+            let response = try await exchange(request, name: endpoint.answer, limit: limit)
+            endpoint.note(clock.now - began, response.status < 400 ? .ok : response.status < 500 ? .refused : .failed)
+            return response
+        } catch {
+            endpoint.note(clock.now - began, .failed)
+            throw error
+        }
+    }
+
+    private func exchange(
+        _ request: HTTPClientRequest, name: String, limit: Int
+    ) async throws(OIDCError) -> Response {
         let client = client
         let timeout = timeout
         do {

@@ -20,12 +20,19 @@ extension TokenRefresher {
             case .held:
                 let left = end - .now
                 guard left > .zero else { break }
-                switch try await storeCall({
-                    try await self.store.waitForRefresh(of: id, after: session, atMost: left)
-                }) {
-                case .refreshed(let refreshed): return outcome(of: refreshed, after: session)
-                case .ended: return .ended
-                case .timedOut: return fallback(session, retryAfter: configuration.firstBackoff)
+                let result = try await metrics.timingWait {
+                    try await storeCall { try await self.store.waitForRefresh(of: id, after: session, atMost: left) }
+                }
+                switch result {
+                case .refreshed(let refreshed):
+                    metrics.count(.reused)
+                    return outcome(of: refreshed, after: session)
+                case .ended:
+                    metrics.count(.ended)
+                    return .ended
+                case .timedOut:
+                    metrics.count(.failed)
+                    return fallback(session, retryAfter: configuration.firstBackoff)
                 // Its holder gave up or died: this process may try.
                 case .free: break
                 }
@@ -49,19 +56,26 @@ extension TokenRefresher {
             }
             switch await renewing(lease, { await self.askProvider(lease.session, id) }) {
             case .none(let time):
+                metrics.count(.failed)
                 await release(lease)
                 return fallback(lease.session, retryAfter: time)
             case .mustEnd(let reason):
+                metrics.count(.ended)
                 let outcome = try await end(id, with: lease.session.tokens, because: reason)
                 await release(lease)
                 return outcome
             case .tokens(let answer):
                 switch try await save(answer.tokens, under: lease) {
                 case .refreshed(let session):
+                    metrics.count(.refreshed)
                     logger.debug("Refreshed a session's tokens", metadata: ["session": "\(id.handle)"])
                     return outcome(of: session, after: lease.session)
-                case .superseded(let session): return outcome(of: session, after: lease.session)
-                case .ended: return .ended
+                case .superseded(let session):
+                    metrics.count(.reused)
+                    return outcome(of: session, after: lease.session)
+                case .ended:
+                    metrics.count(.ended)
+                    return .ended
                 }
             }
         } catch {

@@ -47,6 +47,7 @@ public final class TokenRefresher: Service {
     let logger: Logger
     let events: SessionEvents?
     let state: Mutex<State>
+    let metrics = RefreshMetrics()
     private let issuer: String
     private let askForTokens: @Sendable (Session) async throws(OIDCError) -> RefreshedTokens
 
@@ -136,7 +137,7 @@ public final class TokenRefresher: Service {
             }
             let task = Task {
                 defer { _ = self.state.withLock { $0.flights.removeValue(forKey: handle) } }
-                return try await self.refresh(id)
+                return try await self.metrics.timing { try await self.refresh(id) }
             }
             state.flights[handle] = task
             return .flight(task)

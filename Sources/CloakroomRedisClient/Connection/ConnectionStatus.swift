@@ -1,4 +1,5 @@
 import Logging
+import Metrics
 import Synchronization
 
 /// Tells the operator how a client's connections are: that Redis can be reached, that it can't any more, and why, once for
@@ -9,6 +10,8 @@ final class ConnectionStatus: Sendable {
         var lastFailure: String?
     }
 
+    private let opened = Counter(label: "cloakroom_redis_connections_opened_total")
+    private let lost = Counter(label: "cloakroom_redis_connections_lost_total")
     private let total: Int
     private let url: RedisURL
     private let logger: Logger
@@ -21,6 +24,7 @@ final class ConnectionStatus: Sendable {
     }
 
     func connected() {
+        opened.increment()
         let count = state.withLock { state in
             state.connectedCount += 1
             if state.connectedCount == total { state.lastFailure = nil }
@@ -34,6 +38,7 @@ final class ConnectionStatus: Sendable {
     }
 
     func lost(_ reason: String) {
+        lost.increment()
         let count = state.withLock { state in
             state.connectedCount -= 1
             return state.connectedCount

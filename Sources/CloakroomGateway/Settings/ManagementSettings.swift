@@ -1,0 +1,35 @@
+/// How operators see what the gateway does.
+public struct ManagementSettings: Sendable, Equatable {
+    /// Where metrics and health with reasons are served (`MANAGEMENT_ADDRESS`), as `HOST:PORT` or `:PORT`; `nil` for nowhere.
+    public var address: String?
+    /// Where the audit is written (`AUDIT_LOG`): `stdout`, or the path of a file; `nil` for nowhere.
+    public var auditLog: String?
+    /// Whether logins are refused while the audit can't be written (`AUDIT_REQUIRED`).
+    public var isAuditRequired = false
+
+    /// The defaults.
+    public init() {}
+}
+
+/// An address to listen on: `HOST:PORT`, `[IPv6]:PORT`, or `:PORT` for all addresses.
+struct ListenAddress: Sendable, Equatable {
+    let host: String
+    let port: Int
+
+    init?(_ text: String) {
+        guard text.isVisibleASCII(2...262), let colon = text.lastIndex(of: ":"),
+            let port = Int(text[text.index(after: colon)...]), (0...65_535).contains(port),
+            text[text.index(after: colon)...].allSatisfy(\.isNumber)
+        else { return nil }
+        var host = text[..<colon]
+        if host.first == "[" {
+            guard host.last == "]" else { return nil }
+            host = host.dropFirst().dropLast()
+            guard !host.isEmpty else { return nil }
+        } else if host.contains(":") {
+            return nil
+        }
+        self.host = host.isEmpty ? "::" : String(host)
+        self.port = port
+    }
+}

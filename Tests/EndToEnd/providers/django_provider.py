@@ -4,7 +4,8 @@
 
 The settings file is JSON: port, directory, client_id, client_secret, redirect_uri, post_logout_uri,
 users (name to password), access_token_lifetime (seconds). Listens on 127.0.0.1 and ends on SIGTERM.
-Refresh tokens rotate, and a replayed one ends its family.
+Refresh tokens rotate, and a replayed one ends its family. An access token says whose it is and since when,
+`NAME.SECONDS.RANDOM`, so that an API can check both; claims and `refresh_expires_in` are those that Keycloak sends.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import signal
 import socketserver
 import sys
 import threading
+import time
 from pathlib import Path
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
@@ -37,6 +39,7 @@ key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_byt
 (directory / "registration" / "login.html").write_text(SIGN_IN_PAGE)
 # Plain http is fine on the loopback address.
 os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
+REFRESH_TOKEN_LIFETIME = 1800
 
 import django  # noqa: E402
 from django.conf import settings as django_settings  # noqa: E402
@@ -95,7 +98,8 @@ django_settings.configure(
         "SCOPES": {"openid": "OpenID", "profile": "Profile", "email": "E-mail"},
         "ACCESS_TOKEN_EXPIRE_SECONDS": settings["access_token_lifetime"],
         "ID_TOKEN_EXPIRE_SECONDS": settings["access_token_lifetime"],
-        "REFRESH_TOKEN_EXPIRE_SECONDS": 3600,
+        "REFRESH_TOKEN_EXPIRE_SECONDS": REFRESH_TOKEN_LIFETIME,
+        "ACCESS_TOKEN_GENERATOR": "__main__.new_access_token",
         "ROTATE_REFRESH_TOKEN": True,
         "REFRESH_TOKEN_REUSE_PROTECTION": True,
         "PKCE_REQUIRED": True,
@@ -120,7 +124,18 @@ class Validator(OAuth2Validator):
 
     def get_additional_claims(self, request):
         user = request.user
-        return {"name": user.get_full_name(), "email": user.email, "preferred_username": user.username}
+        return {
+            "name": user.get_full_name(), "given_name": user.first_name, "family_name": user.last_name,
+            "email": user.email, "preferred_username": user.username,
+        }
+
+    def save_bearer_token(self, token, request, *args, **kwargs):
+        super().save_bearer_token(token, request, *args, **kwargs)
+        token["refresh_expires_in"] = REFRESH_TOKEN_LIFETIME
+
+
+def new_access_token(request, refresh_token=False):
+    return f"{request.user.username}.{int(time.time())}.{secrets.token_urlsafe(24)}"
 
 
 urlpatterns = [

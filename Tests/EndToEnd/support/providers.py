@@ -7,6 +7,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Mapping
 
 import requests
 
@@ -41,11 +42,15 @@ KINDS = [DJANGO, CANAILLE]
 
 
 class Provider(Server):
-    """A running provider with one client, ours, and the users of `USERS`."""
+    """A running provider with one client, ours, and these users (name to password)."""
 
-    def __init__(self, kind: Kind, directory: Path, public_url: str, access_token_lifetime: int = 300) -> None:
+    def __init__(
+        self, kind: Kind, directory: Path, public_url: str, access_token_lifetime: int = 300,
+        users: Mapping[str, str] = USERS,
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.kind = kind
+        self.users = dict(users)
         self.port = free_port()
         self.issuer = f"http://127.0.0.1:{self.port}{kind.issuer_path}"
         self.client_id = "cloakroom"
@@ -60,7 +65,7 @@ class Provider(Server):
                     "client_secret": self.client_secret,
                     "redirect_uri": public_url + "/auth/callback",
                     "post_logout_uri": public_url + "/",
-                    "users": USERS,
+                    "users": self.users,
                     "access_token_lifetime": access_token_lifetime,
                 }
             )
@@ -90,4 +95,4 @@ class Provider(Server):
 
     def sign_in(self, http: requests.Session, authorization_url: str, username: str = "alice") -> str:
         """Signs the user in; gives the callback address, without going there."""
-        return sign_in(http, authorization_url, username, USERS[username])
+        return sign_in(http, authorization_url, username, self.users[username])

@@ -10,7 +10,9 @@ public struct APIGuardMiddleware<Context: RequestContext>: RouterMiddleware {
 
     /// Makes the middleware.
     ///
-    /// - Parameter events: what to tell of requests that were refused.
+    /// - Parameters:
+    ///   - requestGuard: which requests pass.
+    ///   - events: what to tell of requests that were refused.
     public init(_ requestGuard: RequestGuard, events: SessionEvents? = nil) {
         self.requestGuard = requestGuard
         self.events = events
@@ -27,7 +29,7 @@ public struct APIGuardMiddleware<Context: RequestContext>: RouterMiddleware {
     }
 }
 
-/// Turns what handlers throw into responses: see ``FailureAnswers``.
+/// Turns what handlers throw into responses: see `FailureAnswers`.
 public struct FailureMiddleware<Context: RequestContext>: RouterMiddleware {
     private let failures: FailureAnswers
 
@@ -50,11 +52,11 @@ public struct FailureMiddleware<Context: RequestContext>: RouterMiddleware {
     }
 }
 
-/// Puts the fields on every response that tell browsers to be careful with it: see ``SecurityFields``.
+/// Puts the fields on every response that tell browsers to be careful with it: see `SecurityFields`.
 public struct SecurityHeadersMiddleware<Context: RequestContext>: RouterMiddleware {
     private let fields: SecurityFields
 
-    /// Makes the middleware; the parameters are those of ``SecurityFields``.
+    /// Makes the middleware; the parameters are those of `SecurityFields`.
     public init(publicURL: PublicURL, contentSecurityPolicy: String = SecurityFields.defaultPolicy) {
         fields = SecurityFields(publicURL: publicURL, contentSecurityPolicy: contentSecurityPolicy)
     }

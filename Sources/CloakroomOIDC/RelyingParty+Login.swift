@@ -13,7 +13,7 @@ extension RelyingParty {
     /// - Parameters:
     ///   - response: the parameters of the callback.
     ///   - pending: what ``beginLogin()`` returned for the same browser.
-    /// - Throws: ``OIDCError``. Nothing is sent to the provider before state and issuer were found right.
+    /// - Throws: `OIDCError`. Nothing is sent to the provider before state and issuer were found right.
     public func finishLogin(
         _ response: AuthorizationResponse, pending: PendingLogin
     ) async throws(OIDCError) -> LoginResult {

@@ -20,7 +20,7 @@ extension RelyingParty {
     ///
     /// - Returns: what to store; a token that is `nil` here stays as it was when the session takes these (see
     ///   `Session.refreshed(with:at:)`).
-    /// - Throws: ``OIDCError``. The session can't go on after `invalidGrant`, which is also thrown for a session without a
+    /// - Throws: `OIDCError`. The session can't go on after `invalidGrant`, which is also thrown for a session without a
     ///   refresh token, and after `identityMismatch`. After any other error the old tokens are the ones to keep.
     public func refresh(_ session: Session) async throws(OIDCError) -> TokenSet {
         try await refreshedTokens(of: session).tokens

@@ -75,7 +75,7 @@ public final class RelyingParty: LoginProvider {
     /// Begins a login: fresh state, nonce and PKCE verifier, and the address to send the browser to
     /// (OpenID Connect Core §3.1.2.1, RFC 7636 §4.3).
     ///
-    /// - Throws: ``OIDCError`` when the provider's metadata can't be had or is wrong.
+    /// - Throws: `OIDCError` when the provider's metadata can't be had or is wrong.
     public func beginLogin() async throws(OIDCError) -> LoginRequest {
         let pending = PendingLogin(state: randomText(), nonce: randomText(), codeVerifier: randomText())
         return LoginRequest(authorizationURL: try await authorizationURL(for: pending), pending: pending)
@@ -84,7 +84,7 @@ public final class RelyingParty: LoginProvider {
     /// Begins a login with secrets that the caller has made: at least 128 unguessable bits each, used for this login alone;
     /// the verifier has 43 to 128 characters of `A-Z a-z 0-9 - . _ ~`.
     ///
-    /// - Throws: ``OIDCError`` when the provider's metadata can't be had or is wrong.
+    /// - Throws: `OIDCError` when the provider's metadata can't be had or is wrong.
     public func authorizationURL(for pending: PendingLogin) async throws(OIDCError) -> String {
         let endpoint = try await metadata.current().value.authorizationEndpoint
         let parameters: Parameters = [
@@ -109,7 +109,7 @@ public final class RelyingParty: LoginProvider {
     ///   - state: comes back with the browser, unguessable; `nil` leaves it out. Without a post-logout redirect URI there
     ///     is nowhere to come back to, and it is left out as well.
     /// - Returns: `nil` if the provider has no such address.
-    /// - Throws: ``OIDCError`` when the provider's metadata can't be had or is wrong.
+    /// - Throws: `OIDCError` when the provider's metadata can't be had or is wrong.
     public func logoutURL(idToken: String?, state: String?) async throws(OIDCError) -> String? {
         guard let endpoint = try await metadata.current().value.endSessionEndpoint else { return nil }
         var parameters: Parameters = [:]
@@ -124,7 +124,7 @@ public final class RelyingParty: LoginProvider {
 
     /// Fetches discovery and keys, as a readiness check would. Copies at hand are good enough.
     ///
-    /// - Throws: ``OIDCError`` when there are none and the provider can't be reached or is wrong.
+    /// - Throws: `OIDCError` when there are none and the provider can't be reached or is wrong.
     public func warmUp() async throws(OIDCError) {
         _ = try await metadata.current()
         _ = try await keys.current()

@@ -12,7 +12,7 @@ public import struct Foundation.Date
 ///   and replaced only if it is still what was read, with its TTL kept. So a logout that comes between wins, and no key ever
 ///   lacks a TTL.
 /// - What is stored under a session's key but is no session is treated as absent, logged once, counted, and left in place.
-/// - A Redis that can't be reached or refuses makes every call throw ``SessionStoreError``: never "no session".
+/// - A Redis that can't be reached or refuses makes every call throw `SessionStoreError`: never "no session".
 ///
 /// ``run()`` keeps the connections and must run for as long as the store is used.
 public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeRecordStore, Service {
@@ -66,12 +66,12 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
         self.endWatch = nearCache == nil ? nil : endWatch
     }
 
-    /// Replaces the keys that seal and open sessions, while the store is in use; see ``RecordCodec/replaceKeyring(_:)``.
+    /// Replaces the keys that seal and open sessions, while the store is in use; see `RecordCodec/replaceKeyring(_:)`.
     public func replaceKeyring(_ keyring: SessionKeyring) { codec.replaceKeyring(keyring) }
 
     /// Reads the files of certificates and keys again, for connections that are made from now on.
     ///
-    /// - Throws: ``SessionStoreError`` that names the file and says what is wrong; then those read before stay in use.
+    /// - Throws: `SessionStoreError` that names the file and says what is wrong; then those read before stay in use.
     public func renewTLS() throws {
         do throws(RedisClientError) {
             try calls.client.renewTLS()

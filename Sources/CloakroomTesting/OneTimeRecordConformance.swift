@@ -1,6 +1,6 @@
 public import Cloakroom
 
-/// The promises of ``OneTimeRecordStore``.
+/// The promises of `OneTimeRecordStore`.
 public enum OneTimeRecordConformance {
     /// Puts a store to all of them.
     ///

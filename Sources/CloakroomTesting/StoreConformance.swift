@@ -2,7 +2,7 @@ public import Cloakroom
 
 import struct Foundation.Date
 
-/// The promises of ``SessionStore``, each as a check that any store can be put to.
+/// The promises of `SessionStore`, each as a check that any store can be put to.
 ///
 /// It needs no test framework. With Swift Testing:
 ///

@@ -32,9 +32,7 @@ public struct SessionEvent: Sendable, Equatable {
     /// The request that it was done for; `nil` where there is none, as when another process did it.
     public let origin: RequestOrigin?
 
-    /// Makes an event.
-    ///
-    /// - Parameter origin: the request that it was done for; the one that the current task serves by default.
+    /// Makes an event: by default one that happened now, for the request that the current task serves.
     public init(
         _ kind: Kind, session: SessionHandle? = nil, user: UserIdentity? = nil, time: Date = Date(),
         origin: RequestOrigin? = RequestOrigin.current

@@ -35,7 +35,9 @@ extension InMemorySessionStore: SessionTransfer {
     /// Call it when no more requests are served: a session that begins meanwhile may be missed. One that ends meanwhile is
     /// ended there too.
     ///
-    /// - Parameter concurrency: how many are under way at once.
+    /// - Parameters:
+    ///   - target: the other store.
+    ///   - concurrency: how many are under way at once.
     public func drain(into target: any SessionTransfer, concurrency: Int = 64) async -> DrainReport {
         let now = now()
         var report = DrainReport()

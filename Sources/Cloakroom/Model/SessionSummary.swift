@@ -42,7 +42,10 @@ public struct SessionSummary: Sendable, Equatable {
 
     /// The summary of a session.
     ///
-    /// - Parameter lastSeenAt: when it was last used, if uses are noted.
+    /// - Parameters:
+    ///   - session: the session.
+    ///   - handle: what it is called.
+    ///   - lastSeenAt: when it was last used, if uses are noted.
     public init(of session: Session, handle: SessionHandle, lastSeenAt: Date?) {
         self.init(
             handle: handle, subject: session.userInfo.subject, userName: session.userInfo.displayName,

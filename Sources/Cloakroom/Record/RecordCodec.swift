@@ -80,6 +80,7 @@ public struct RecordCodec: Sendable {
     /// The record of a session.
     ///
     /// - Parameters:
+    ///   - session: what is to be stored.
     ///   - id: the session's ID, whose secret becomes part of the key.
     ///   - key: the key in the store, which is bound in: a record that was moved to another key is refused.
     /// - Throws: ``SessionStoreError/Code/tooLarge``
@@ -154,7 +155,9 @@ public struct RecordCodec: Sendable {
 
     /// What is kept beside a sealed record, sealed with the keyring alone, so that lists need no cookie.
     ///
-    /// - Parameter name: the record's name, which is bound in.
+    /// - Parameters:
+    ///   - session: the session.
+    ///   - name: the record's name, which is bound in.
     /// - Returns: nothing without a keyring, as then there is no sealed record to keep it beside.
     public func encodeSummary(_ session: Session, name: RecordName) -> [UInt8] {
         guard let keyring else { return [] }

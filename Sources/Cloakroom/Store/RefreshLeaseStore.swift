@@ -5,7 +5,9 @@
 public protocol RefreshLeaseStore: SessionStore {
     /// Asks for the right to refresh a session.
     ///
-    /// - Parameter lifetime: how long the lease lasts unless it is renewed.
+    /// - Parameters:
+    ///   - id: the session.
+    ///   - lifetime: how long the lease lasts unless it is renewed.
     /// - Throws: ``SessionStoreError`` when the store can't tell.
     func acquireRefreshLease(for id: SessionID, lifetime: Duration) async throws -> RefreshLeaseAnswer
 
@@ -29,6 +31,7 @@ public protocol RefreshLeaseStore: SessionStore {
     /// Waits for the one that holds the lease.
     ///
     /// - Parameters:
+    ///   - id: the session.
     ///   - stale: the session as the caller knows it; it waits for other tokens than these.
     ///   - limit: how long to wait at most.
     /// - Throws: ``SessionStoreError`` when the store can't tell; `CancellationError`.
@@ -47,6 +50,7 @@ public struct RefreshLease: Sendable {
     /// Makes a lease. Stores do this; an app gets its leases from one.
     ///
     /// - Parameters:
+    ///   - id: the session's ID.
     ///   - session: as it was read after the lease was taken.
     ///   - token: at least 128 random bits.
     public init(id: SessionID, session: Session, token: String) {

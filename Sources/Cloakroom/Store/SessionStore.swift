@@ -34,8 +34,10 @@ public protocol SessionStore: Sendable {
     /// Changes the app's own data in a live session. Of any number of calls at once, on any replica, each sees what those
     /// before it have written, and none is lost. Never revives a dead session, and never moves its end or its idle limit.
     ///
-    /// - Parameter change: may be called more than once, when others change the session at the same time; it should do
-    ///   nothing but change what it gets.
+    /// - Parameters:
+    ///   - id: the session.
+    ///   - change: may be called more than once, when others change the session at the same time; it should do nothing but
+    ///     change what it gets.
     /// - Returns: the session as it now stands, or `nil` when it was no longer live, and then nothing was written.
     /// - Throws: ``SessionStoreError`` when the store could not confirm it; ``SessionAttributesError`` when what `change`
     ///   made is not fit to be stored; what `change` throws. Nothing was written in the latter two cases.

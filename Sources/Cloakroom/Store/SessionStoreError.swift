@@ -31,6 +31,7 @@ public struct SessionStoreError: Error, Sendable, Equatable {
     /// Makes an error.
     ///
     /// - Parameters:
+    ///   - code: the kind of failure.
     ///   - reason: for logs and operators; must hold no secret.
     ///   - isOutcomeKnown: whether it is known what became of the change; by default it is, unless the code is
     ///     ``Code/unavailable``.

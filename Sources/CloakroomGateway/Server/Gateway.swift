@@ -54,7 +54,8 @@ public struct Gateway: Service {
 
     /// Makes a gateway over a store of the caller's, instead of the one that the settings name.
     ///
-    /// - Parameter store: the gateway runs it. Its policy should have ``GatewaySettings/oidcIssuer`` as its default issuer.
+    /// The gateway runs the store, whose policy should have ``GatewaySettings/oidcIssuer`` as its default issuer. All else is as
+    /// for ``init(settings:logger:replicaName:eventLoopGroup:metrics:onServerRunning:)``.
     public init(
         settings: GatewaySettings, logger: Logger, replicaName: String? = nil, store: (any GatewayStore)?,
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,

@@ -53,7 +53,7 @@ public final class RequestSession: Sendable {
 
     /// The session, or `nil` when the request has no live one.
     ///
-    /// - Throws: ``SessionStoreError`` when the store can't tell. That is not "no session": answer 503.
+    /// - Throws: `SessionStoreError` when the store can't tell. That is not "no session": answer 503.
     public func current() async throws -> LiveSession? {
         let state = state.withLock { $0 }
         if let resolved = state.resolved { return resolved }

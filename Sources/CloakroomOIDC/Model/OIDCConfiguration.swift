@@ -41,9 +41,7 @@ public struct OIDCConfiguration: Sendable {
     /// By how much the provider's clock may differ from ours when the times in an ID token are judged.
     public var clockSkew: Duration = .seconds(60)
 
-    /// Makes a configuration.
-    ///
-    /// - Parameter clientAuthentication: by default `basic` with a secret and `none` without.
+    /// Makes a configuration. The client's authentication is by default `basic` with a secret and `none` without.
     public init(
         issuer: String, clientID: String, clientSecret: String?, clientAuthentication: ClientAuthentication? = nil,
         scopes: [String] = ["openid", "profile", "email"], redirectURI: String, postLogoutRedirectURI: String? = nil,

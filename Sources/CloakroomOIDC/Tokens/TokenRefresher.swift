@@ -91,7 +91,7 @@ public final class TokenRefresher: Service {
     /// - Parameters:
     ///   - session: the session as the store gave it a moment ago.
     ///   - id: its ID.
-    /// - Throws: ``SessionStoreError`` when the store can't tell or could not keep new tokens.
+    /// - Throws: `SessionStoreError` when the store can't tell or could not keep new tokens.
     nonisolated(nonsending) public func freshSession(_ session: Session, for id: SessionID) async throws -> Outcome {
         switch need(of: session) {
         case .none:

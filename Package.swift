@@ -141,7 +141,7 @@ let package = Package(
             dependencies: [
                 "Cloakroom", "CloakroomGateway", "CloakroomRedis",
                 .target(name: "CloakroomDemo", condition: .when(traits: ["Demo"])), argumentParser, configuration,
-                lifecycle, logging, metrics, unixSignals,
+                httpClient, lifecycle, logging, metrics, nioCore, nioHTTP1, nioSSL, unixSignals,
             ]),
         // The conformance suite that every store must pass.
         .target(name: "CloakroomTesting", dependencies: ["Cloakroom"]),

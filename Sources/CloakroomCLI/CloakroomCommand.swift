@@ -13,7 +13,8 @@ struct CloakroomCommand: AsyncParsableCommand {
     // Programs for production are built without the demo: see Package.swift.
     #if Demo
     private static let subcommands: [any ParsableCommand.Type] = [
-        ServeCommand.self, DemoCommand.self, CheckCommand.self, KeysCommand.self,
+        ServeCommand.self, DemoCommand.self, CheckCommand.self, SessionsCommand.self, KeysCommand.self,
+        HealthCommand.self, CompletionCommand.self,
     ]
     private static let demoExample = """
           See it work, with nothing to install:
@@ -23,7 +24,8 @@ struct CloakroomCommand: AsyncParsableCommand {
         """
     #else
     private static let subcommands: [any ParsableCommand.Type] = [
-        ServeCommand.self, CheckCommand.self, KeysCommand.self,
+        ServeCommand.self, CheckCommand.self, SessionsCommand.self, KeysCommand.self, HealthCommand.self,
+        CompletionCommand.self,
     ]
     private static let demoExample = ""
     #endif
@@ -38,6 +40,9 @@ struct CloakroomCommand: AsyncParsableCommand {
 
               See whether settings and Redis are as they should be:
                 cloakroom check
+
+              Who is logged in:
+                cloakroom sessions list
             """,
         version: "cloakroom \(Self.version)",
         subcommands: subcommands,

@@ -27,6 +27,9 @@ public struct RedisClientConfiguration: Sendable {
 
     /// Who is told of changes of the keys that are read; `nil`, the default, for no tracking.
     public var invalidationObserver: (any InvalidationObserver)?
+    /// What the keys begin with that it is told of, whether they were read or not (`BCAST`); `nil`, the default, for keys that were
+    /// read.
+    public var trackedPrefix: String?
     /// For how long after a proof that all changes were reported what was read may be believed.
     public var trackingTrust: Duration = .seconds(1)
 

@@ -99,6 +99,7 @@ def test_a_login_and_its_requests_are_counted_and_audited(site: Site) -> None:
     assert values['cloakroom_session_events_total{event="began",reason=""}'] == 1
     assert values['cloakroom_provider_request_duration_seconds_count{endpoint="token",outcome="ok"}'] == 1
     assert values["cloakroom_sessions_active_exact"] == 1
+    assert values["cloakroom_sessions_active"] == 1
     assert values["cloakroom_store_up"] == 1
     server = f'{{server="127.0.0.1:{site.redis.port}"}}'
     assert values[f"cloakroom_redis_up{server}"] == 1
@@ -122,8 +123,11 @@ def test_a_login_and_its_requests_are_counted_and_audited(site: Site) -> None:
     assert began["outcome"] == "success"
     assert began["user"] and began["issuer"] == site.provider.issuer
     # The line of the callback in the log has the same request ID and session.
-    log = [json.loads(line) for line in site.gateway.log().splitlines() if line.startswith("{")]
-    callback = next(line for line in log if line.get("route") == "/auth/callback")
+    def callback_line() -> dict[str, str] | None:
+        lines = [json.loads(line) for line in site.gateway.log().splitlines() if line.startswith("{")]
+        return next((line for line in lines if line.get("route") == "/auth/callback"), None)
+
+    callback = eventually("the log has it", callback_line)
     assert (callback["request_id"], began["replica"]) == (began["request_id"], "cloakroom")
     denied = eventually("the refusal too", lambda: site.audit_lines("denied"))[0]
     assert denied["reason"] == "missing_csrf_header" and denied["request_id"]

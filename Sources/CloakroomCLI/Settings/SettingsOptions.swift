@@ -27,13 +27,15 @@ struct SettingsOptions: ParsableArguments {
 
     /// Reads the settings.
     ///
+    /// - Parameter needsProvider: whether the provider's settings must be there.
     /// - Throws: the first one that is wrong.
-    func load() async throws(SettingsError) -> GatewaySettings {
+    func load(needsProvider: Bool = true) async throws(SettingsError) -> GatewaySettings {
         let flags = [
             server.given, provider.given, upstream.given, limits.given, redis.given, sessions.given,
             management.given, log.given,
         ].reduce(into: [:]) { all, part in all.merge(part) { $1 } }
-        return try await GatewaySettings.load(flags: flags, environmentFile: envFile, configurationFile: config)
+        return try await GatewaySettings.load(
+            flags: flags, environmentFile: envFile, configurationFile: config, needsProvider: needsProvider)
     }
 }
 

@@ -11,10 +11,11 @@ extension GatewaySettings {
     ///     one.
     ///   - configurationFile: the YAML file to read; `nil` for the one that `CLOAKROOM_CONFIG` in the environment names, if
     ///     any.
+    ///   - needsProvider: whether the provider's settings must be there, as they must to serve.
     /// - Throws: the first setting that is wrong.
     public static func load(
         flags: [String: String] = [:], environment: [String: String]? = nil, environmentFile: String? = nil,
-        configurationFile: String? = nil
+        configurationFile: String? = nil, needsProvider: Bool = true
     ) async throws(SettingsError) -> GatewaySettings {
         let environment = environment ?? ProcessInfo.processInfo.environment
         var sources: [SettingsSource] = []
@@ -23,11 +24,11 @@ extension GatewaySettings {
         sources.append(try await SettingsSource.environmentFile(environmentFile))
         sources.append(SettingsSource(name: "environment", texts: environment))
         sources.append(SettingsSource(name: "flag", texts: flags))
-        return try GatewaySettings(sources: sources)
+        return try GatewaySettings(sources: sources, needsProvider: needsProvider)
     }
 
     /// Reads the settings from these sources, the last of which wins.
-    init(sources: [SettingsSource]) throws(SettingsError) {
+    init(sources: [SettingsSource], needsProvider: Bool = true) throws(SettingsError) {
         self.init()
         for setting in Setting.all {
             var given: [SettingsSource.Given] = []
@@ -44,7 +45,7 @@ extension GatewaySettings {
         }
         warnOfReadableSecrets(sources)
         try settle()
-        try validate()
+        try validate(needsProvider: needsProvider)
     }
 
     /// A secret is as readable as the file that it stands in, whether it counts or not.

@@ -4,14 +4,17 @@ extension GatewaySettings {
     /// Checks what the types alone don't: each setting, and those that must fit each other.
     ///
     /// - Throws: the first thing that is wrong.
-    public func validate() throws(SettingsError) {
+    public func validate() throws(SettingsError) { try validate(needsProvider: true) }
+
+    /// - Parameter needsProvider: whether the provider's settings must be there.
+    func validate(needsProvider: Bool) throws(SettingsError) {
         for (name, value, expected) in [
             (
                 "OIDC_ISSUER", oidcIssuer,
                 "the issuer URL of your identity provider, for example https://id.example.com/realms/main"
             ),
             ("OIDC_CLIENT_ID", oidcClientID, "the client ID of this app at your identity provider"),
-        ] where value.isEmpty {
+        ] where needsProvider && value.isEmpty {
             throw .missing(name, expected: expected)
         }
         for setting in Setting.all { try setting.check(self) }

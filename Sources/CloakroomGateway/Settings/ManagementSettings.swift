@@ -11,6 +11,24 @@ public struct ManagementSettings: Sendable, Equatable {
     public init() {}
 }
 
+extension GatewaySettings {
+    /// Where this machine's gateway answers whether it is ready, without a path.
+    package var healthAddress: String {
+        if let text = management.address, let address = ListenAddress(text) {
+            return "http://\(Self.local(address.host)):\(address.port)"
+        }
+        return "\(tls.certificateFile == nil ? "http" : "https")://\(Self.local(host)):\(port)"
+    }
+
+    private static func local(_ host: String) -> String {
+        switch host {
+        case "0.0.0.0": "127.0.0.1"
+        case "::": "localhost"
+        default: host.contains(":") ? "[\(host)]" : host
+        }
+    }
+}
+
 /// An address to listen on: `HOST:PORT`, `[IPv6]:PORT`, or `:PORT` for all addresses.
 struct ListenAddress: Sendable, Equatable {
     let host: String

@@ -96,10 +96,10 @@ package struct StoreFactory: Sendable {
         return RedisSessionStore(configuration: configuration, policy: policy, logger: logger)
     }
 
-    var policy: SessionPolicy {
+    package var policy: SessionPolicy {
         SessionPolicy(
             absoluteLifetime: settings.sessionTimeout, idleTimeout: settings.sessionIdleTimeout,
-            maximumPerUser: settings.sessionMaximumPerUser, defaultIssuer: settings.oidcIssuer)
+            maximumPerUser: settings.sessionMaximumPerUser, defaultIssuer: settings.oidcIssuer.isEmpty ? nil : settings.oidcIssuer)
     }
 
     /// How to keep sessions in the Redis that `REDIS_URL` names.

@@ -71,11 +71,18 @@ struct MetricsPage: Sendable {
     private func sessionFamilies(isExact: Bool) async -> [MetricFamily] {
         let store = store
         async let isUp = valueInTime(Self.deadline) { (try? await store.ping()) != nil }
+        async let estimate = valueInTime(Self.deadline) {
+            try? await (store as? any SessionEstimate)?.estimatedSessionCount()
+        }
         var exact: Int?
         if isExact { exact = await valueInTime(Self.countDeadline) { try? await store.sessionCount() } ?? nil }
         var all = [
             MetricFamily("cloakroom_store_up", .gauge, "Whether the store answers.", await isUp == true ? 1 : 0)
         ]
+        if let count = await estimate ?? nil {
+            all.append(
+                MetricFamily("cloakroom_sessions_active", .gauge, "About how many sessions there are.", Double(count)))
+        }
         if let exact {
             all.append(
                 MetricFamily("cloakroom_sessions_active_exact", .gauge, "How many sessions there are.", Double(exact)))

@@ -77,7 +77,12 @@ extension RedisSessionStore: SessionDirectory {
     // MARK: Counts
 
     /// How many sessions there are, by a walk over all keys: some seconds for a million.
-    public func sessionCount() async throws -> Int {
+    public func sessionCount() async throws -> Int { try await sessionCount { _ in } }
+
+    /// The same.
+    ///
+    /// - Parameter progress: called with how many were counted so far.
+    package func sessionCount(progress: (Int) -> Void) async throws -> Int {
         var walk = try await SessionWalk(nil, client: calls.client, keys: keys)
         // A walk may meet a key twice.
         var seen: Set<Int> = []
@@ -87,6 +92,7 @@ extension RedisSessionStore: SessionDirectory {
             for (name, length) in zip(names, lengths) where length != .number(Int64(RecordCodec.tombstone.count)) {
                 seen.insert(name.hashValue)
             }
+            progress(seen.count)
         }
         return seen.count
     }
@@ -200,7 +206,7 @@ extension RedisSessionStore: SessionDirectory {
 
     // MARK: Looking
 
-    private struct Look {
+    struct Look {
         enum State { case live, gone, unreadable }
         let name: RecordName
         let state: State
@@ -208,7 +214,7 @@ extension RedisSessionStore: SessionDirectory {
     }
 
     /// What is under these names, in one round trip to each server.
-    private func look(at names: [RecordName]) async throws -> [Look] {
+    func look(at names: [RecordName]) async throws -> [Look] {
         guard !names.isEmpty else { return [] }
         let now = Date()
         // A plain record says all; beside a sealed one lies its summary. A tombstone has a length of its own.
@@ -253,7 +259,7 @@ extension RedisSessionStore: SessionDirectory {
         }
     }
 
-    private func sealedSummary(_ buffer: ByteBuffer, name: RecordName, life: Int, now: Date) -> SessionSummary? {
+    func sealedSummary(_ buffer: ByteBuffer, name: RecordName, life: Int, now: Date) -> SessionSummary? {
         do throws(SessionRecordError) {
             let summary = try buffer.withUnsafeReadableBytes { (raw) throws(SessionRecordError) in
                 try codec.decodeSummary(raw, name: name, lastSeenAt: nil)
@@ -268,7 +274,7 @@ extension RedisSessionStore: SessionDirectory {
 
     /// When a session was last used, as its key's life tells: a use sets it to the idle timeout. It tells nothing where the
     /// absolute limit has shortened it.
-    private func lastSeen(_ expiresAt: Date, life: Int, now: Date) -> Date? {
+    func lastSeen(_ expiresAt: Date, life: Int, now: Date) -> Date? {
         guard let idle = policy.idleTimeout?.wholeMilliseconds, life >= 0,
             expiresAt.timeIntervalSince(now) * 1000 > Double(life) + 1000
         else { return nil }

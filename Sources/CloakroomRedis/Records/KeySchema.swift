@@ -45,7 +45,9 @@ struct KeySchema: Sendable {
     func summary(_ name: RecordName) -> String { derived("index") + "summary:" + name.handle.description }
 
     /// The right to refresh a session: the same key whichever form the session's record has.
-    func refreshLease(_ id: SessionID) -> String { derived("lease") + id.handle.description }
+    func refreshLease(_ id: SessionID) -> String { refreshLease(handle: id.handle) }
+
+    func refreshLease(handle: SessionHandle) -> String { derived("lease") + handle.description }
 
     /// A login under way or another thing that may be taken once.
     func oneTimeRecord(_ key: String) -> String { derived("once") + key }

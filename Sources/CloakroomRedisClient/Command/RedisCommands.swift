@@ -222,9 +222,13 @@ extension RedisCommand {
         RedisCommand("SELECT", [.integer(database)], isIdempotent: true)
     }
 
-    /// `CLIENT TRACKING ON` (Redis 6.0): the server shall report changes of the keys that this connection reads.
-    static var trackingOn: RedisCommand {
-        RedisCommand("CLIENT", [.text("TRACKING"), .text("ON")], isIdempotent: true)
+    /// `CLIENT TRACKING ON` (Redis 6.0): the server shall report changes of the keys that this connection reads, or with a
+    /// prefix, of all keys that begin so.
+    static func trackingOn(prefix: String?) -> RedisCommand {
+        RedisCommand(
+            "CLIENT",
+            [.text("TRACKING"), .text("ON")] + (prefix.map { [.text("BCAST"), .text("PREFIX"), .text($0)] } ?? []),
+            isIdempotent: true)
     }
 
     /// A `PING` that is about the connection, so that it is of no use on another.

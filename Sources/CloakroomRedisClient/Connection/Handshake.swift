@@ -34,7 +34,7 @@ struct Handshake {
         if url.database != 0 { commands.append(.select(url.database)) }
         requiredCount = commands.count
         trackingIndex = configuration.invalidationObserver == nil ? nil : commands.count
-        if trackingIndex != nil { commands.append(.trackingOn) }
+        if trackingIndex != nil { commands.append(.trackingOn(prefix: configuration.trackedPrefix)) }
         pingIndex = commands.count
         commands.append(.ping)
         greetingRange = commands.count..<(commands.count + greeting.count)

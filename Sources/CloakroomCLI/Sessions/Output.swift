@@ -1,0 +1,85 @@
+import Cloakroom
+import Foundation
+
+/// Nobody reads standard output any more.
+struct ClosedOutput: Error {}
+
+/// Writes results to standard output or a file, and says when nobody reads them.
+struct Output: Sendable {
+    let descriptor: Int32
+
+    static let standard = Output(descriptor: 1)
+
+    func line(_ text: String) throws { try write(Array((text + "\n").utf8)) }
+
+    /// - Throws: ``ClosedOutput``, or a ``Failure`` with what the system says.
+    func write(_ bytes: [UInt8]) throws {
+        try bytes.withUnsafeBytes { bytes in
+            var written = 0
+            while written < bytes.count {
+                let count = Foundation.write(
+                    descriptor, bytes.baseAddress?.advanced(by: written), bytes.count - written)
+                if count >= 0 {
+                    written += count
+                } else if errno == EPIPE {
+                    throw ClosedOutput()
+                } else if errno != EINTR {
+                    throw Failure("can't write: \(String(cString: strerror(errno)))")
+                }
+            }
+        }
+    }
+}
+
+/// What the terminal is like.
+enum Terminal {
+    static var isOutput: Bool { isatty(1) == 1 }
+    static var isError: Bool { isatty(2) == 1 }
+    static var isInput: Bool { isatty(0) == 1 }
+
+    /// The columns of the terminal that standard output is; `nil` if it is none.
+    static var width: Int? {
+        guard isOutput else { return nil }
+        var size = winsize()
+        if ioctl(1, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
+        return ProcessInfo.processInfo.environment["COLUMNS"].flatMap { Int($0) } ?? 80
+    }
+
+    /// Asks for a yes at the terminal.
+    static func confirms(_ question: String) -> Bool {
+        FileHandle.standardError.write(Data("\(question) [y/N] ".utf8))
+        return ["y", "yes"].contains((readLine() ?? "").lowercased())
+    }
+}
+
+/// How far long work is, on standard error, where that is a terminal.
+final class Progress {
+    private let what: String
+    private let total: Int?
+    private var shown = ContinuousClock.now
+    private let isShown = Terminal.isError
+
+    /// - Parameter total: how many there are in all, about.
+    init(_ what: String, of total: Int? = nil) {
+        self.what = what
+        self.total = total
+    }
+
+    func step(_ count: Int) {
+        guard isShown, ContinuousClock.now - shown > .milliseconds(100) else { return }
+        shown = .now
+        FileHandle.standardError.write(Data("\r\u{1B}[K\(Self.line(what, count, of: total))".utf8))
+    }
+
+    func end() {
+        if isShown { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+    }
+
+    static func line(_ what: String, _ count: Int, of total: Int?) -> String {
+        guard let total, total > 0 else { return "\(what): \(count)" }
+        let share = min(1, Double(count) / Double(total))
+        let filled = Int(share * 30)
+        let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
+        return "\(what): [\(bar)] \(Int(share * 100))% \(count)"
+    }
+}

@@ -1,0 +1,69 @@
+import ArgumentParser
+import Cloakroom
+import CloakroomGateway
+import CloakroomRedis
+import Logging
+
+import struct Foundation.Date
+
+struct SessionsWatchCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "watch",
+        abstract: "Show sessions as they begin, change and end, until Ctrl-C.",
+        discussion: """
+            Redis reports each change of a session's key, whoever makes it, so it costs Redis nothing while nothing happens. Why a \
+            session ended is in the log and the audit of the replica that ended it. The user needs +client|tracking.
+
+            EXAMPLES
+              cloakroom sessions watch
+              cloakroom sessions watch --json | jq 'select(.event == "ended")'
+            """
+    )
+
+    @OptionGroup var options: SettingsOptions
+    @Flag(help: "Print a JSON object a line.")
+    var json = false
+
+    func run() async throws {
+        try await failing {
+            let settings = try await OpenedSessions.settings(options, issuer: nil)
+            let watch = SessionWatch(
+                try OpenedSessions.configuration(settings),
+                policy: StoreFactory(settings: settings, logger: OpenedSessions.silent).policy,
+                logger: OpenedSessions.silent)
+            do {
+                try await watch.run { change in try show(change) }
+            } catch let error as SessionStoreError {
+                throw OpenedSessions.failure(error)
+            }
+        }
+    }
+
+    private func show(_ change: SessionWatch.Change) throws {
+        let (event, handle, summary): (String, SessionHandle?, SessionSummary?)
+        switch change {
+        case .watching:
+            if !json { Console.complain("Watching; Ctrl-C ends it.") }
+            return
+        case .began(let session): (event, handle, summary) = ("began", session.handle, session)
+        case .changed(let session): (event, handle, summary) = ("changed", session.handle, session)
+        case .ended(let ended): (event, handle, summary) = ("ended", ended, nil)
+        case .unreadable(let session): (event, handle, summary) = ("unreadable", session, nil)
+        case .missed: (event, handle, summary) = ("missed", nil, nil)
+        }
+        let now = Date()
+        if json {
+            var object: JSONObject = ["time": .string(Timestamp.format(now) + "Z"), "event": .string(event)]
+            if let handle { object["handle"] = .string(handle.description) }
+            for member in summary.map(SessionText.object)?.members ?? [] { object[member.name] = member.value }
+            return try Output.standard.line(SessionText.json(object))
+        }
+        var line = "\(SessionText.time(now))  \(event)"
+        if let handle { line += "  \(handle)" }
+        if let summary {
+            line += "  \(LineLogHandler.visible(SessionText.user(summary)))"
+            line += "  \(LineLogHandler.visible(SessionText.device(summary.client?.userAgent)))"
+        }
+        try Output.standard.line(line)
+    }
+}

@@ -99,7 +99,8 @@ package struct StoreFactory: Sendable {
     package var policy: SessionPolicy {
         SessionPolicy(
             absoluteLifetime: settings.sessionTimeout, idleTimeout: settings.sessionIdleTimeout,
-            maximumPerUser: settings.sessionMaximumPerUser, defaultIssuer: settings.oidcIssuer.isEmpty ? nil : settings.oidcIssuer)
+            maximumPerUser: settings.sessionMaximumPerUser,
+            defaultIssuer: settings.oidcIssuer.isEmpty ? nil : settings.oidcIssuer)
     }
 
     /// How to keep sessions in the Redis that `REDIS_URL` names.

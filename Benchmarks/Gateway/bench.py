@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import collections
 import json
 import os
 import re
@@ -27,6 +28,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Callable
 
 SESSION = "a-session-of-the-benchmark-0000000000000000000"
 COOKIE = f"cloakroom_session={SESSION}"
@@ -305,16 +307,39 @@ class Bench:
             held.append(resident_of(pid) / (1 << 20))
         print(f"  {name:<28} resident after each of 10 x 4 s: {' '.join(f'{size:.1f}' for size in held)} MiB", flush=True)
 
-    def profile(self, name: str, path: str, connections: int, output: str) -> None:
+    def profile(self, name: str, output: str | Path, measure: Callable[[], object]) -> None:
         """Runs one measurement under `perf record`, for `perf report`."""
         perf = subprocess.Popen(
             ["perf", "record", "-q", "-g", "-F", "999", "-p", ",".join(map(str, processes_of(self.targets[name][1]))),
              "-o", output], stdout=subprocess.DEVNULL)
         try:
-            self.measure(name, path, connections, 4)
+            measure()
         finally:
             perf.send_signal(signal.SIGINT)
             perf.wait(30)
+
+    def hot_functions(self, name: str, binary: str) -> list[str]:
+        """The sections of the functions that requests of all kinds use, the most used first."""
+        tls = f"{name} over HTTP/2"
+        counts: collections.Counter[str] = collections.Counter()
+        for target, measure in [
+            (name, lambda: self.measure(name, "/api/small", 64, 6)),
+            (name, lambda: self.measure(name, "/api/small", 1, 6)),
+            (name, lambda: self.measure(name, "/auth/me", 64, 6)),
+            (f"{name}, near cache off", lambda: self.measure(f"{name}, near cache off", "/api/small", 64, 6)),
+            (tls, lambda: self.measure_http2(tls, "/api/small", 64, 6, 1)),
+            (tls, lambda: self.measure_http2(tls, "/api/small", 8, 6, 16)),
+        ]:
+            data = self.directory / "perf.data"
+            self.profile(target, data, measure)
+            frames = subprocess.run(
+                ["perf", "script", "-i", data, "-F", "ip,sym,dso"], capture_output=True, text=True, check=True).stdout
+            for line in frames.splitlines():
+                words = line.split()
+                if len(words) == 3 and words[2] == f"({os.path.realpath(binary)})":
+                    counts[words[1]] += 1
+        # What was seen once may be chance.
+        return [f".text.{symbol}" for symbol, count in counts.most_common() if count > 1 and symbol != "[unknown]"]
 
     def close(self) -> None:
         for child in reversed(self.children):
@@ -333,6 +358,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="a part of: small, one, many, large, me, http2, idle, million, gibibyte")
     parser.add_argument("--peer", metavar="PROGRAM", help="cloakroom-bench-peer, to stand beside it")
     parser.add_argument("--profile", metavar="FILE", help="run one measurement of the first program under perf instead")
+    parser.add_argument("--order", metavar="FILE", help="write which functions requests use, for scripts/release, instead")
     parser.add_argument("binaries", nargs="+", help="NAME=PROGRAM")
     arguments = parser.parse_args()
     for program in ("nginx", "wrk", "h2load", "redis-server", "openssl"):
@@ -344,7 +370,12 @@ def main() -> None:
         try:
             ours = [name for name, _ in binaries]
             if arguments.profile:
-                return bench.profile(ours[0], "/api/small", 64, arguments.profile)
+                return bench.profile(
+                    ours[0], arguments.profile, lambda: bench.measure(ours[0], "/api/small", 64, 4))
+            if arguments.order:
+                sections = bench.hot_functions(*binaries[0])
+                Path(arguments.order).write_text("".join(f"{section}\n" for section in sections))
+                return
             peers = ["hummingbird"] if arguments.peer else []
             everyone = ["plain", "lua", *ours, f"{ours[0]}, near cache off", *peers]
             tables = [

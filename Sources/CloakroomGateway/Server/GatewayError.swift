@@ -19,6 +19,8 @@ public struct GatewayError: Error, Sendable, Equatable, CustomStringConvertible 
     ) -> Self {
         GatewayError(
             code: .cannotListen,
-            description: "cannot listen on \(host):\(port): \(reason); choose another \(setting)")
+            description:
+                "cannot listen on \(host.contains(":") ? "[\(host)]" : host):\(port): \(reason); choose another \(setting)"
+        )
     }
 }

@@ -51,7 +51,8 @@ struct ManagementListener: Service {
                 host: address.host, port: address.port, reason: "there is no such address", setting: Self.setting)
         }
         let port = server.localAddress?.port ?? 0
-        logger.info("Metrics and health are on \(address.host):\(port)")
+        logger.info(
+            "Metrics and health are on \(address.host.contains(":") ? "[\(address.host)]" : address.host):\(port)")
         await onListening(port)
         try? await gracefulShutdown()
         try? await server.close()

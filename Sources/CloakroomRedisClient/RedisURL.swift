@@ -13,6 +13,8 @@ public struct RedisURL: Sendable, Equatable {
     /// The user of an ACL; `nil` for the default user.
     package let user: String?
     let password: String?
+    /// Whether it gives a password.
+    package var hasPassword: Bool { password != nil }
     /// How the servers work together.
     package enum Topology: Sendable, Equatable {
         /// One server.
@@ -63,6 +65,18 @@ public struct RedisURL: Sendable, Equatable {
             self.servers = [.unix(path: try scanner.path())]
             self.database = try scanner.databaseSetting() ?? 0
         }
+    }
+
+    /// The same without user and password: what a stranger would use.
+    package var withoutCredentials: RedisURL { RedisURL(stranger: self) }
+
+    private init(stranger url: RedisURL) {
+        user = nil
+        password = nil
+        isTLS = url.isTLS
+        topology = url.topology
+        servers = url.servers
+        database = url.database
     }
 }
 

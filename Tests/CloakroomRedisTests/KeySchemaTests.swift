@@ -23,10 +23,12 @@ import Testing
         let others = [
             schema.userIndex(jane), schema.providerSessionIndex(.init(issuer: nil, sid: "s")),
             schema.summary(.sealed(id)),
-            schema.refreshLease(id),
+            schema.refreshLease(id), schema.replica("r"), schema.replicaIndex,
         ]
         #expect(schema.oneTimeRecord("k") == once)
+        #expect(KeySchema.sessionPrefix(ofReplicaIndex: schema.replicaIndex) == prefix)
         for key in others + [once] {
+            #expect(schema.isOurs(key))
             #expect(!key.hasPrefix(prefix) && !key.contains(id.secret) && schema.name(ofSessionKey: key) == nil)
         }
         #expect(

@@ -64,6 +64,9 @@ public struct RecordCodec: Sendable {
         }
     }
 
+    /// The IDs of the keys that are in use, the sealing one first.
+    package var keyIDs: [String] { keyring?.keyIDs ?? [] }
+
     /// Whether there may be sealed records that it can open.
     public var opensSealed: Bool { keys != nil }
 

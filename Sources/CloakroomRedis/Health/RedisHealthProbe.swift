@@ -1,55 +1,70 @@
+import Cloakroom
 import CloakroomRedisClient
 import NIOCore
 
-/// Asks the servers for the facts. All that it writes is one small key that lives for a second.
+import struct Foundation.Date
+
+/// Asks the servers for the facts. All that it writes is one small key, which it removes.
 struct RedisHealthProbe: Sendable {
-    /// A sample of this many keys says enough, and does not keep a large server busy.
-    private static let maximumKeys = 5000
-    private static let keysPerStep = 500
+    private static let roundTrips = 20
+    /// The newest entries of the slow log that are looked at.
+    private static let slowEntries = 128
 
     let client: RedisClient
     let keys: KeySchema
-    let expectsCluster: Bool
+    let url: RedisURL
+    /// Whether nothing may be written.
+    let isReadOnly: Bool
 
     /// What each server says that has a share of the keys.
     ///
     /// - Throws: what the first round trip threw; all that fails later is a fact.
     func facts() async throws -> [(server: String, facts: RedisFacts)] {
         var common = RedisFacts()
-        common.roundTrip = try await roundTrip()
-        if expectsCluster {
+        common.roundTrips = try await measureRoundTrips()
+        if url.isCluster {
             common.cluster = await attempt {
                 RedisInfo(
                     try Self.text(await client.send(RedisCommand("CLUSTER", [.text("INFO")], isIdempotent: true))))
             }
         }
-        common.writes = await tryWrites()
+        common.writes = isReadOnly ? .failure(RedisFactError(.notTried)) : await tryWrites()
         common.tracking = await tryTracking()
         var all: [(server: String, facts: RedisFacts)] = []
         for primary in try await client.primaries() {
-            var facts = common
-            facts.info = await attempt {
-                RedisInfo(try Self.text(await primary.send(RedisCommand("INFO", isIdempotent: true))))
-            }
-            facts.save = await setting("save", of: primary)
-            facts.appendOnly = await setting("appendonly", of: primary)
-            facts.policy = await setting("maxmemory-policy", of: primary)
-            facts.lifetimes = await sampleLifetimes(of: primary)
-            all.append((primary.id, facts))
+            all.append((primary.id, await facts(of: primary, common)))
         }
         return all
     }
 
-    private func roundTrip() async throws -> Duration {
+    private func facts(of primary: RedisPrimary, _ common: RedisFacts) async -> RedisFacts {
+        var facts = common
+        facts.info = await attempt {
+            RedisInfo(try Self.text(await primary.send(RedisCommand("INFO", isIdempotent: true))))
+        }
+        facts.save = await setting("save", of: primary)
+        facts.appendOnly = await setting("appendonly", of: primary)
+        facts.policy = await setting("maxmemory-policy", of: primary)
+        facts.clock = await clock(of: primary)
+        facts.slowLog = await slowLog(of: primary, skew: try? facts.clock.get())
+        let sampler = KeySampler(primary: primary, keys: keys)
+        facts.keys = await attempt { try await sampler.sample() }
+        if !url.isCluster, let info = try? facts.info.get() { facts.otherDatabases = await otherDatabases(info) }
+        return facts
+    }
+
+    private func measureRoundTrips() async throws -> [Duration] {
         // The first one may have to wait for the connection.
         _ = try await client.send(.ping)
         var times: [Duration] = []
-        for _ in 0..<5 {
+        for _ in 0..<Self.roundTrips {
             let start = ContinuousClock.now
             _ = try await client.send(.ping)
             times.append(ContinuousClock.now - start)
+            // On a very slow link a few tell enough.
+            if times.reduce(.zero, +) > .seconds(2) { break }
         }
-        return times.sorted()[2]
+        return times
     }
 
     private func attempt<Value>(_ body: () async throws -> Value) async -> Result<Value, RedisFactError> {
@@ -61,13 +76,15 @@ struct RedisHealthProbe: Sendable {
     }
 
     private func setting(_ name: String, of primary: RedisPrimary) async -> Result<String, RedisFactError> {
-        await attempt {
-            let command = RedisCommand("CONFIG", [.text("GET"), .text(name)], isIdempotent: true)
-            switch try await primary.send(command) {
-            case .map(let pair) where pair.count == 2, .array(let pair) where pair.count == 2:
-                return try Self.text(pair[1])
-            default: throw RedisFactError(.failed("an unexpected reply to CONFIG GET"))
-            }
+        await attempt { try await Self.setting(name, of: primary) }
+    }
+
+    static func setting(_ name: String, of primary: RedisPrimary) async throws -> String {
+        let command = RedisCommand("CONFIG", [.text("GET"), .text(name)], isIdempotent: true)
+        switch try await primary.send(command) {
+        case .map(let pair) where pair.count == 2, .array(let pair) where pair.count == 2:
+            return try Self.text(pair[1])
+        default: throw RedisFactError(.failed("an unexpected reply to CONFIG GET"))
         }
     }
 
@@ -92,51 +109,97 @@ struct RedisHealthProbe: Sendable {
         }
     }
 
-    private func sampleLifetimes(
-        of primary: RedisPrimary
-    ) async -> Result<(seen: Int, endless: Int, isComplete: Bool), RedisFactError> {
+    // MARK: Clock and slow log
+
+    /// By how much the server's clock is ahead of ours. A reply is taken to have been made in the middle of its round trip.
+    private func clock(of primary: RedisPrimary) async -> Result<Duration, RedisFactError> {
+        let asked = await attempt {
+            let start = Date().timeIntervalSince1970
+            let reply = try await primary.send(.time)
+            let end = Date().timeIntervalSince1970
+            guard let parts = reply.elements, parts.count == 2, let seconds = parts[0].text.flatMap({ Double($0) }),
+                let micros = parts[1].text.flatMap({ Double($0) })
+            else { throw RedisFactError(.failed("an unexpected reply to TIME")) }
+            return Duration.seconds(seconds + micros / 1e6 - (start + end) / 2)
+        }
+        guard case .failure(let error) = asked, error.refusal == .notPermitted, !isReadOnly else { return asked }
+        return await clockByExpiry()
+    }
+
+    /// The same for a user who may not ask for the time: what is left of the life of a key that ends at a given time.
+    private func clockByExpiry() async -> Result<Duration, RedisFactError> {
+        let key = keys.oneTimeRecord("health-\(UInt64.random(in: 0 ... .max))")
+        let hour = 3600.0
+        return await attempt {
+            let start = Date().timeIntervalSince1970
+            let end = Int((start + hour) * 1000)
+            _ = try await client.send(
+                RedisCommand(
+                    "SET", [.text(key), .text("1"), .text("PXAT"), .integer(end)], key: 0, isIdempotent: true))
+            let left = try await client.send(.remainingMilliseconds(key)).integer ?? -2
+            let now = Date().timeIntervalSince1970
+            _ = try await client.send(.getAndDelete(key))
+            guard left > 0 else { return .seconds(hour) }
+            return .seconds(Double(end - left) / 1000 - now)
+        }
+    }
+
+    private func slowLog(of primary: RedisPrimary, skew: Duration?) async -> Result<RedisFacts.SlowLog, RedisFactError>
+    {
         await attempt {
-            var cursor = "0"
-            var seen = 0
-            var endless = 0
-            var steps = 0
-            repeat {
-                let found: [String]
-                (cursor, found) = try await step(after: cursor, on: primary)
-                seen += found.count
-                endless += try await countEndless(found, on: primary)
-                steps += 1
-                // Steps are bounded too: on a server full of other keys few of them bring any of ours.
-            } while cursor != "0" && seen < Self.maximumKeys && steps < 40
-            return (seen, endless, cursor == "0")
+            let reply = try await primary.send(
+                RedisCommand("SLOWLOG", [.text("GET"), .integer(Self.slowEntries)], isIdempotent: true))
+            let now = Date().timeIntervalSince1970 + (skew ?? .zero).inSeconds
+            return Self.readSlowLog(reply, now: now)
         }
     }
 
-    private func step(after cursor: String, on primary: RedisPrimary) async throws -> (String, [String]) {
-        let reply = try await primary.send(
-            RedisCommand(
-                "SCAN",
-                [
-                    .text(cursor), .text("MATCH"), .text(keys.sessionPattern), .text("COUNT"),
-                    .integer(Self.keysPerStep),
-                ], isIdempotent: true))
-        guard case .array(let parts) = reply, parts.count == 2, case .array(let found) = parts[1] else {
-            throw RedisFactError(.failed("an unexpected reply to SCAN"))
+    /// Counts the entries of the last hour. Of a command only its name is taken: its arguments are secrets.
+    static func readSlowLog(_ reply: RESPValue, now: Double) -> RedisFacts.SlowLog {
+        var log = RedisFacts.SlowLog()
+        for entry in reply.elements ?? [] {
+            guard let parts = entry.elements, parts.count >= 4, let time = parts[1].integer,
+                let micros = parts[2].integer, Double(time) > now - 3600
+            else { continue }
+            log.count += 1
+            guard Duration.microseconds(micros) > log.worst else { continue }
+            log.worst = .microseconds(micros)
+            let name = parts[3].elements?.first?.text?.uppercased() ?? ""
+            log.command = name.utf8.count <= 20 && name.utf8.allSatisfy { (0x41...0x5A).contains($0) } ? name : "?"
         }
-        return (try Self.text(parts[0]), try found.map(Self.text))
+        return log
     }
 
-    private func countEndless(_ found: [String], on primary: RedisPrimary) async throws -> Int {
-        guard !found.isEmpty else { return 0 }
-        return try await primary.send(pipeline: found.map { .remainingMilliseconds($0) })
-            .count { $0 == .number(-1) }
+    // MARK: Other databases
+
+    /// Looks for sessions in the server's other databases. On this connection, which nobody else uses; it goes back to its
+    /// own database in the same group of commands.
+    private func otherDatabases(_ info: RedisInfo) async -> [RedisFacts.OtherDatabase] {
+        var found: [RedisFacts.OtherDatabase] = []
+        for number in info.databases.filter({ $0 != url.database }).prefix(4) {
+            let replies = try? await client.send(contiguous: [
+                RedisCommand("SELECT", [.integer(number)], isIdempotent: true),
+                .scan(cursor: "0", pattern: keys.sessionPattern, count: 1000),
+                RedisCommand("SELECT", [.integer(url.database)], isIdempotent: true),
+            ])
+            guard let replies, replies[0] == .simpleString("OK"), let parts = replies[1].elements, parts.count == 2,
+                let sessions = parts[1].elements?.count, sessions > 0
+            else { continue }
+            found.append(.init(number: number, sessions: sessions))
+        }
+        return found
     }
 
-    private static func text(_ value: RESPValue) throws -> String {
+    static func text(_ value: RESPValue) throws -> String {
         switch value {
         case .bulk(let buffer): return String(buffer: buffer)
         case .simpleString(let text): return text
         default: throw RedisFactError(.failed("an unexpected reply"))
         }
     }
+}
+
+extension Duration {
+    /// In seconds.
+    var inSeconds: Double { Double(components.seconds) + Double(components.attoseconds) / 1e18 }
 }

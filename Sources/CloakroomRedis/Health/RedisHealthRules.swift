@@ -9,21 +9,30 @@ struct RedisHealthRules: Sendable {
     let waitReplicas: Int
     /// Whether the near cache is on.
     let usesNearCache: Bool
+    /// `REDIS_KEY_PREFIX`.
+    var keyPrefix = "session:"
+    /// The number of the database in `REDIS_URL`.
+    var database = 0
+    /// The IDs of `SESSION_KEYS`; `nil` without any.
+    var keyIDs: [String]?
+    /// Whether plain sessions are read.
+    var acceptsPlain = true
 
     typealias Item = RedisHealth.Item
 
     var items: [Item] {
         [
-            reachable, version, role, writes, eviction, memory, persistence, lifetimes, replicas, tracking, cluster,
+            reachable, latency, version, role, writes, eviction, evicted, memory, capacity, persistence, saving,
+            lifetimes, forms, keyspace, replicas, replication, clients, slowLog, clock, tracking, cluster,
         ].compactMap { $0 }
     }
 
-    private var info: RedisInfo? { try? facts.info.get() }
+    var info: RedisInfo? { try? facts.info.get() }
 
-    private func unknown(_ name: String, _ error: RedisFactError) -> Item { Item(name, .unknown, error.detail) }
+    func unknown(_ name: String, _ error: RedisFactError) -> Item { Item(name, .unknown, error.detail) }
 
     /// A point that INFO alone tells.
-    private func fromInfo(_ name: String, _ body: (RedisInfo) -> Item?) -> Item? {
+    func fromInfo(_ name: String, _ body: (RedisInfo) -> Item?) -> Item? {
         switch facts.info {
         case .success(let info): body(info) ?? Item(name, .unknown, "unknown: INFO does not tell")
         case .failure(let error): unknown(name, error)
@@ -31,13 +40,7 @@ struct RedisHealthRules: Sendable {
     }
 
     private var reachable: Item? {
-        facts.roundTrip.map { roundTrip in
-            let text = "answers in \(Self.milliseconds(roundTrip)) ms"
-            guard roundTrip > .milliseconds(20) else { return Item("reachable", .ok, text) }
-            return Item(
-                "reachable", .warn, text,
-                remedy: "every session that is not in the near cache waits this long: put the gateway near Redis")
-        }
+        facts.roundTrip.map { Item("reachable", .ok, "answers in \(Self.milliseconds($0)) ms") }
     }
 
     private var version: Item? {
@@ -74,19 +77,21 @@ struct RedisHealthRules: Sendable {
         switch error.refusal {
         case .notPermitted: detail = "the user may not use all commands that sessions need"
         case .failed(let reason): detail = reason
+        case .notTried: return Item("writes", .unknown, "not tried: --read-only")
         }
-        return Item("writes", .fail, detail, remedy: Self.remedy(for: error.kind))
+        return Item("writes", .fail, detail, remedy: RedisRemedies.remedy(for: error.kind))
+    }
+
+    /// The eviction policy.
+    var policy: Result<String, RedisFactError> {
+        info?["maxmemory_policy"].map { .success($0) } ?? facts.policy
     }
 
     private var eviction: Item? {
         let policy: String
-        if let told = info?["maxmemory_policy"] {
-            policy = told
-        } else {
-            switch facts.policy {
-            case .success(let told): policy = told
-            case .failure(let error): return unknown("eviction", error)
-            }
+        switch self.policy {
+        case .success(let told): policy = told
+        case .failure(let error): return unknown("eviction", error)
         }
         let remedy = "set maxmemory-policy noeviction: CONFIG SET maxmemory-policy noeviction, and in redis.conf"
         if policy == "noeviction" { return Item("eviction", .ok, "maxmemory-policy noeviction") }
@@ -127,18 +132,6 @@ struct RedisHealthRules: Sendable {
         }
     }
 
-    private var lifetimes: Item? {
-        switch facts.lifetimes {
-        case .failure(let error): return unknown("lifetimes", error)
-        case .success(let found):
-            let scope = found.isComplete ? "all \(found.seen) session keys" : "\(found.seen) session keys, a sample,"
-            guard found.endless > 0 else { return Item("lifetimes", .ok, "\(scope) have a TTL") }
-            return Item(
-                "lifetimes", .warn, "\(found.endless) of \(found.seen) session keys have no TTL",
-                remedy: "they are never freed: find the program that writes them without EX or PX")
-        }
-    }
-
     private var replicas: Item? {
         fromInfo("replicas") { info in
             guard let online = info.onlineReplicas else { return nil }
@@ -159,6 +152,7 @@ struct RedisHealthRules: Sendable {
         switch error.refusal {
         case .notPermitted: detail = "CLIENT TRACKING is not permitted, so the near cache holds nothing"
         case .failed(let reason): detail = "CLIENT TRACKING failed, so the near cache holds nothing: \(reason)"
+        case .notTried: return nil
         }
         return Item(
             "tracking", .warn, detail, remedy: "permit +client|tracking, or set SESSION_NEAR_CACHE=off")
@@ -186,36 +180,17 @@ struct RedisHealthRules: Sendable {
         }
     }
 
-    /// What helps when Redis refuses.
-    static func remedy(for kind: RedisServerError.Kind?) -> String {
-        switch kind {
-        case .authenticationRequired: "give a password: REDIS_URL=redis://:PASSWORD@HOST"
-        case .wrongCredentials: "correct user and password in REDIS_URL; percent-encode signs such as / @ # %"
-        case .notPermitted: "permit the user the keys of sessions and +@read +@write +@scripting +@connection"
-        case .loading: "wait until it has read its files"
-        case .readOnly: "let REDIS_URL name the primary, or the sentinels (redis+sentinel://…)"
-        case .outOfMemory: "raise maxmemory; nobody can log in until there is room"
-        case .misconfigured: "look at Redis' disk and log: it can't save"
-        case .notEnoughReplicas: "bring replicas back, or lower min-replicas-to-write"
-        case .tooManyClients: "raise maxclients, or lower REDIS_MAX_CONNECTIONS"
-        case .connectionDenied: "set a password in Redis, or bind it to this network (protected-mode)"
-        case .moved, .ask, .clusterDown, .tryAgain: "write REDIS_URL as redis+cluster://HOST,HOST; see CLUSTER INFO"
-        case .unknownCommand: "6.2 or newer is needed"
-        default: "is Redis running, and is REDIS_URL right? See REDIS_URL and the log of Redis"
-        }
-    }
-
     private static func majorMinor(_ version: String) -> (Int, Int)? {
         let parts = version.split(separator: ".").prefix(2).compactMap { Int($0) }
         return parts.count == 2 ? (parts[0], parts[1]) : nil
     }
 
-    private static func megabytes(_ bytes: Int) -> String {
+    static func megabytes(_ bytes: Int) -> String {
         let tenths = bytes / ((1 << 20) / 10)
         return "\(tenths / 10).\(tenths % 10) MB"
     }
 
-    private static func milliseconds(_ duration: Duration) -> String {
+    static func milliseconds(_ duration: Duration) -> String {
         let microseconds = duration.components.seconds * 1_000_000 + duration.components.attoseconds / 1_000_000_000_000
         return "\(microseconds / 1000).\(microseconds % 1000 / 100)"
     }

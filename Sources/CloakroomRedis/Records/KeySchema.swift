@@ -52,6 +52,26 @@ struct KeySchema: Sendable {
     /// A login under way or another thing that may be taken once.
     func oneTimeRecord(_ key: String) -> String { derived("once") + key }
 
+    /// What a replica says of itself, for as long as it runs.
+    func replica(_ id: String) -> String { derived("replica") + id }
+
+    /// The IDs of the replicas, by when they last spoke.
+    var replicaIndex: String { derived("replica") + "index" }
+
+    /// The prefix of sessions' keys beside a list of replicas; `nil` for any other key.
+    static func sessionPrefix(ofReplicaIndex key: String) -> String? {
+        guard key.utf8.count <= 200, key.hasSuffix(":index") else { return nil }
+        let name = key.dropLast(":index".count)
+        if name.hasSuffix("-replica") { return name.dropLast("-replica".count) + ":" }
+        return name.hasPrefix("replica-") ? String(name.dropFirst("replica-".count)) : nil
+    }
+
+    /// Whether a key is a session's or one of the others that are called after the same prefix.
+    func isOurs(_ key: String) -> Bool {
+        key.hasPrefix(sessionPrefix)
+            || ["index", "once", "lease", "replica"].contains { key.hasPrefix(derived($0)) }
+    }
+
     private func derived(_ kind: String) -> String {
         sessionPrefix.hasSuffix(":") ? "\(base)-\(kind):" : "\(kind)-\(base):"
     }

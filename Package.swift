@@ -106,7 +106,8 @@ let package = Package(
         .target(
             name: "CloakroomOIDC",
             dependencies: [
-                "Cloakroom", crypto, cryptoExtras, httpClient, lifecycle, logging, metrics, nioCore, nioHTTP1,
+                "Cloakroom", crypto, cryptoExtras, httpClient, lifecycle, logging, metrics, nioCore, nioHTTP1, nioPosix,
+                nioSSL,
             ]),
         // What HTTP means for sessions, login and logout: no framework, no socket.
         .target(name: "CloakroomHTTP", dependencies: ["Cloakroom", crypto, httpTypes, logging]),
@@ -139,7 +140,7 @@ let package = Package(
         .executableTarget(
             name: "CloakroomCLI",
             dependencies: [
-                "Cloakroom", "CloakroomGateway", "CloakroomRedis",
+                "Cloakroom", "CloakroomGateway", "CloakroomHTTP", "CloakroomOIDC", "CloakroomRedis",
                 .target(name: "CloakroomDemo", condition: .when(traits: ["Demo"])), argumentParser, configuration,
                 httpClient, lifecycle, logging, metrics, nioCore, nioHTTP1, nioSSL, unixSignals,
             ]),

@@ -96,13 +96,10 @@ struct ProviderHTTP: Sendable {
             throw OIDCError(.invalidResponse, reason: "\(name) is larger than \(limit) bytes")
         } catch is TimedOut {
             throw OIDCError(.providerUnavailable, reason: "\(name) took too long")
-        } catch let error as HTTPClientError where Self.timeouts.contains(error) {
+        } catch let error as HTTPClientError where HTTPFailure.timeouts.contains(error) {
             throw OIDCError(.providerUnavailable, reason: "\(name) took too long")
-        } catch let error as HTTPClientError {
-            throw OIDCError(.providerUnavailable, reason: "\(name) could not be had (\(error.shortDescription))")
         } catch {
-            // The kind alone: what an error of the network layers says in full is not ours to vouch for.
-            throw OIDCError(.providerUnavailable, reason: "\(name) could not be had (\(type(of: error)))")
+            throw OIDCError(.providerUnavailable, reason: "\(name) could not be had (\(HTTPFailure.describe(error)))")
         }
     }
 
@@ -117,11 +114,6 @@ struct ProviderHTTP: Sendable {
             OIDCError(.invalidResponse, reason: "\(name): the provider answered \(status)")
         }
     }
-
-    private static let timeouts: [HTTPClientError] = [
-        .connectTimeout, .readTimeout, .writeTimeout, .deadlineExceeded, .tlsHandshakeTimeout,
-        .getConnectionFromPoolTimeout,
-    ]
 
     private static func mediaType(_ value: String?) -> String {
         guard let type = value?.prefix(while: { $0 != ";" }) else { return "" }

@@ -109,11 +109,7 @@ public struct Gateway: Service {
             ?? StoreFactory(settings: settings, events: events, eventLoopGroup: group, logger: logger).make()
         let store = made.store
         let relyingParty = RelyingParty(
-            configuration: OIDCConfiguration(
-                issuer: settings.oidcIssuer, clientID: settings.oidcClientID,
-                clientSecret: settings.oidcClientSecret, clientAuthentication: settings.oidcClientAuth,
-                scopes: settings.oidcScopes, redirectURI: publicURL.origin + AuthEndpoint.callback.path,
-                postLogoutRedirectURI: "\(publicURL.origin)/", discoveryURL: settings.oidcDiscoveryURL),
+            configuration: settings.oidcConfiguration(publicURL.origin),
             httpClient: provider, logger: logger)
         let refresher = TokenRefresher(
             store: store, relyingParty: relyingParty, configuration: settings.refresh.configuration,

@@ -31,5 +31,5 @@ public struct RecordSettings: Sendable {
     }
 
     /// Whether new records are sealed, as there are keys and they are not only to open.
-    var isSealing: Bool { keyring != nil && seals }
+    package var isSealing: Bool { keyring != nil && seals }
 }

@@ -40,8 +40,11 @@ package struct StoreFactory: Sendable {
             logForm()
             let store = redisStore(configuration, events: events)
             return Made(
-                store: store, services: [store, RedisHealthLog(configurations: [configuration], logger: logger)],
-                redis: [store])
+                store: store,
+                services: [
+                    store, RedisHealthLog(configurations: [configuration], logger: logger),
+                    announcement([(store, configuration.keyPrefix)]),
+                ], redis: [store])
         case .hybrid: return try makeHybrid()
         }
     }
@@ -71,9 +74,28 @@ package struct StoreFactory: Sendable {
         let configuration = try primary()
         logger.info("Sessions move to Redis when this process is asked to stop (url=\(configuration.url))")
         logForm()
-        made.services.append(
-            SessionDrain(memory: memory, target: redisStore(configuration), url: configuration.url, logger: logger))
+        made.services += [
+            SessionDrain(memory: memory, target: redisStore(configuration), url: configuration.url, logger: logger),
+            announcement(inMemoryBeside: configuration),
+        ]
         return made
+    }
+
+    private func announcement(_ stores: [(store: RedisSessionStore, prefix: String)]) -> ReplicaAnnouncement {
+        ReplicaAnnouncement(settings: settings, stores: stores, logger: logger)
+    }
+
+    /// A replica that keeps sessions in memory says so in the Redis that `REDIS_URL` names, so that one that was forgotten
+    /// when Redis was switched on is found. Over a connection of its own, whose troubles are nobody's concern.
+    private func announcement(inMemoryBeside configuration: RedisStoreConfiguration) -> ReplicaAnnouncement {
+        var configuration = configuration
+        configuration.nearCache = nil
+        configuration.connectionsPerNode = 1
+        configuration.waitReplicas = 0
+        let silent = Logger(label: "cloakroom.replica") { _ in SwiftLogNoOpLogHandler() }
+        let store = RedisSessionStore(configuration: configuration, policy: policy, logger: silent)
+        return ReplicaAnnouncement(
+            settings: settings, stores: [(store, configuration.keyPrefix)], runsStores: true, logger: logger)
     }
 
     private func makeHybrid() throws -> Made {
@@ -87,7 +109,10 @@ package struct StoreFactory: Sendable {
         let hybrid = HybridSessionStore(primary: stores[0], secondary: stores[1], policy: policy, logger: logger)
         return Made(
             store: hybrid,
-            services: stores + [hybrid, RedisHealthLog(configurations: [first, second], logger: logger)], redis: stores)
+            services: stores + [
+                hybrid, RedisHealthLog(configurations: [first, second], logger: logger),
+                announcement([(stores[0], first.keyPrefix), (stores[1], second.keyPrefix)]),
+            ], redis: stores)
     }
 
     func redisStore(_ configuration: RedisStoreConfiguration, events: SessionEvents? = nil) -> RedisSessionStore {

@@ -1,13 +1,14 @@
 import CloakroomGateway
+import CloakroomOIDC
 import CloakroomRedis
 
 /// What `cloakroom check` found, as it is printed.
 struct CheckReport: Encodable {
     struct Line: Encodable {
-        /// `settings`, `store`, `redis`, `redis-secondary` or `identity-provider`.
+        /// `settings`, `store`, `redis`, `redis-secondary`, `identity-provider`, `public-url`, `replicas` or `security`.
         let part: String
         let name: String
-        /// `ok`, `warn`, `fail`, `unknown` or `skipped`.
+        /// `ok`, `warn`, `fail` or `unknown`.
         let status: String
         let detail: String
         var remedy: String?
@@ -56,11 +57,20 @@ struct CheckReport: Encodable {
         }
     }
 
-    mutating func add(_ health: RedisHealth, part: String) {
-        for item in health.items {
+    mutating func add(_ items: [RedisHealth.Item], part: String) {
+        for item in items {
             checks.append(
                 Line(
                     part: part, name: item.name, status: item.status.rawValue, detail: item.detail,
+                    remedy: item.remedy))
+        }
+    }
+
+    mutating func add(_ health: ProviderHealth) {
+        for item in health.items {
+            checks.append(
+                Line(
+                    part: "identity-provider", name: item.name, status: item.status.rawValue, detail: item.detail,
                     remedy: item.remedy))
         }
     }

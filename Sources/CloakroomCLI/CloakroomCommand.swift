@@ -7,12 +7,8 @@ import CloakroomDemo
 
 @main
 struct CloakroomCommand: AsyncParsableCommand {
-<<<<<<< HEAD
     /// As in the images' tag.
-    static let version = Gateway.version
-=======
     static let version = CloakroomVersion.current
->>>>>>> 489c5e4 (Check the provider, the gateways at PUBLIC_URL, the replicas and the security checklist too)
 
     // Programs for production are built without the demo: see Package.swift.
     #if Demo

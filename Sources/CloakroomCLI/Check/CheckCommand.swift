@@ -19,6 +19,7 @@ struct CheckCommand: AsyncParsableCommand {
               redis                 the server: reachable, version, eviction, memory, persistence, keys, latency …
               redis-secondary       the one in REDIS_SECONDARY_URL
               identity-provider     metadata, keys, client authentication, redirect URI, clock
+              upstream              whether the API in UPSTREAM_URL answers
               public-url            the gateways as browsers reach them: cookies, login, a session
               replicas              whether all replicas share store, keys and settings
               security              the security checklist, with --security

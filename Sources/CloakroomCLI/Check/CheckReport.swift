@@ -5,7 +5,7 @@ import CloakroomRedis
 /// What `cloakroom check` found, as it is printed.
 struct CheckReport: Encodable {
     struct Line: Encodable {
-        /// `settings`, `store`, `redis`, `redis-secondary`, `identity-provider`, `public-url`, `replicas` or `security`.
+        /// `settings`, `store`, `redis`, `redis-secondary`, `identity-provider`, `upstream`, `public-url`, `replicas` or `security`.
         let part: String
         let name: String
         /// `ok`, `warn`, `fail` or `unknown`.

@@ -8,6 +8,8 @@ import Logging
 
 /// Looks at all that settings name, at once, within a time that is bounded whatever does not answer.
 struct Examination: Sendable {
+    /// For a connection to Redis, or one command: a little longer than one attempt to connect takes.
+    private static let patience = Duration.seconds(3)
     /// For each of the parts that are looked at side by side.
     private static let deadline = Duration.seconds(9)
     /// For what comes after them.
@@ -57,12 +59,14 @@ struct Examination: Sendable {
         async let providerHealth = providerCheck.run()
         async let found = gateways.run()
         async let guarded = redisSecurity()
+        async let upstream = upstreamLine(client)
 
         report.checks += storeLines
         let first = await redis
         if let first { report.add(first.health.items, part: "redis") }
         if let second = await second { report.add(second.health.items, part: "redis-secondary") }
         report.add(await providerHealth)
+        if let line = await upstream { report.checks.append(line) }
         let findings = await found
         report.checks += findings.lines
         var comparison: ReplicaComparison?
@@ -86,7 +90,13 @@ struct Examination: Sendable {
     private func examine(_ configuration: RedisStoreConfiguration?) async -> RedisExamination? {
         guard let configuration else { return nil }
         return await RedisHealth.examine(
-            configuration, isReadOnly: isReadOnly, deadline: Self.deadline, logger: Self.silent)
+            configuration, patience: Self.patience, isReadOnly: isReadOnly, deadline: Self.deadline, logger: Self.silent
+        )
+    }
+
+    private func upstreamLine(_ client: HTTPClient) async -> CheckReport.Line? {
+        guard let url = settings.upstreamURL else { return nil }
+        return await UpstreamCheck(url: url, client: client).run()
     }
 
     /// The points have names of their own beside those that the settings tell.

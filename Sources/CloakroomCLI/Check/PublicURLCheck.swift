@@ -66,6 +66,7 @@ struct PublicURLCheck: Sendable {
                     "\(failed) of \(answers.count) requests to \(publicURL)/healthz failed\(names)",
                     "see the proxy's log: it passes requests on to a replica that is down"))
         findings.lines.append(await loginLine())
+        if settings.upstreamURL != nil { findings.lines.append(await guardLine()) }
         return findings
     }
 
@@ -124,6 +125,29 @@ struct PublicURLCheck: Sendable {
                 "let the proxy or CDN pass Set-Cookie on, and not cache /auth/**")
         }
         return line("login", "ok", "a login begins, and its cookie arrives")
+    }
+
+    /// Whether the field that requests to `/api/**` must have arrives: with it a stranger gets 401, without it 403.
+    private func guardLine() async -> CheckReport.Line {
+        let answer: Answer
+        switch await ask("/api/", count: 1)[0] {
+        case .success(let found): answer = found
+        case .failure(let error):
+            return line(
+                "csrf", "warn", "/api/ can't be asked: \(HTTPFailure.describe(error))",
+                "see the log of the gateways and of the proxy")
+        }
+        switch answer.status {
+        case 401: return line("csrf", "ok", "/api/** wants X-CSRF: 1 and pages of \(publicURL); the field arrives")
+        case 403:
+            return line(
+                "csrf", "fail", "/api/ answers 403 to a request with X-CSRF: 1: the field is lost on the way",
+                "let the proxy pass the field X-CSRF on")
+        default:
+            return line(
+                "csrf", "warn", "/api/ answers \(answer.status) to a stranger, and not 401 as a gateway does",
+                "let the proxy at PUBLIC_URL pass /api/** on to the gateways, not to the API itself")
+        }
     }
 
     // MARK: With a session
@@ -222,6 +246,7 @@ struct PublicURLCheck: Sendable {
         request.headers.add(name: "connection", value: "close")
         request.headers.add(name: "user-agent", value: "cloakroom-check")
         request.headers.add(name: "accept", value: path == "/" ? "text/html" : "application/json")
+        if path.hasPrefix("/api") { request.headers.add(name: "x-csrf", value: "1") }
         if let cookie { request.headers.add(name: "cookie", value: cookie) }
         let response = try await client.execute(request, timeout: Self.timeout)
         let body = try await response.body.collect(upTo: 1 << 20)

@@ -224,12 +224,10 @@ package struct ProviderCheck: Sendable {
         if let location, (300..<400).contains(status) {
             guard location.hasPrefix(uri), location.dropFirst(uri.count).first.map({ "?#&".contains($0) }) ?? true
             else {
-                return location.contains("error")
-                    ? .init(
-                        "redirect-uri", .unknown,
-                        "the provider sends the browser to a page of its own, perhaps of an error",
-                        remedy: nil)
-                    : .init("redirect-uri", .ok, "the provider takes \(uri), and asks the user to log in")
+                return .init(
+                    "redirect-uri", .unknown,
+                    "can't be told from here: the provider sends the browser to a page of its own first. It must know \(uri)"
+                )
             }
             let error = errorCode(in: location)
             switch error {

@@ -3,9 +3,10 @@
     python django_provider.py SETTINGS_FILE
 
 The settings file is JSON: port, directory, client_id, client_secret, redirect_uri, post_logout_uri,
-users (name to password), access_token_lifetime (seconds). Listens on 127.0.0.1 and ends on SIGTERM.
-Refresh tokens rotate, and a replayed one ends its family. An access token says whose it is and since when,
-`NAME.SECONDS.RANDOM`, so that an API can check both; claims and `refresh_expires_in` are those that Keycloak sends.
+users (name to password), access_token_lifetime (seconds), clock_offset (by how many seconds its clock is ahead; 0 by
+default). Listens on 127.0.0.1 and ends on SIGTERM. Refresh tokens rotate, and a replayed one ends its family. An access
+token says whose it is and since when, `NAME.SECONDS.RANDOM`, so that an API can check both; claims and
+`refresh_expires_in` are those that Keycloak sends.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_byt
 # It may be started again: users, grants and sessions are as they were, the signing key is new.
 (directory / "registration").mkdir(exist_ok=True)
 (directory / "registration" / "login.html").write_text(SIGN_IN_PAGE)
+# What dates answers and ID tokens.
+real_time = time.time
+time.time = lambda: real_time() + settings.get("clock_offset", 0)
 # Plain http is fine on the loopback address.
 os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
 REFRESH_TOKEN_LIFETIME = 1800
@@ -118,9 +122,12 @@ from oauth2_provider.oauth2_validators import OAuth2Validator  # noqa: E402
 
 
 class Validator(OAuth2Validator):
-    """Adds who the user is to ID token and UserInfo."""
+    """Adds who the user is to ID token and UserInfo, and answers requests that must show no page (`prompt=none`)."""
 
     oidc_claim_scope = None
+
+    def validate_silent_login(self, request):
+        return request.user is not None and request.user.is_authenticated
 
     def get_additional_claims(self, request):
         user = request.user

@@ -45,7 +45,7 @@ class Provider(Server):
     """A running provider with one client, ours, and these users (name to password)."""
 
     def __init__(
-        self, kind: Kind, directory: Path, public_url: str, access_token_lifetime: int = 300,
+        self, kind: Kind, directory: Path, public_url: str, access_token_lifetime: int = 300, clock_offset: int = 0,
         users: Mapping[str, str] = USERS,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -67,6 +67,7 @@ class Provider(Server):
                     "post_logout_uri": public_url + "/",
                     "users": self.users,
                     "access_token_lifetime": access_token_lifetime,
+                    "clock_offset": clock_offset,
                 }
             )
         )

@@ -54,3 +54,8 @@ def put(client: redis.Redis, value: dict[str, Any] | str | bytes, session: str |
     session = session or new_id()
     client.set("session:" + session, json.dumps(value) if isinstance(value, dict) else value, ex=ttl)
     return session
+
+
+def stored_keys(client: redis.Redis, pattern: str = "*") -> set[str]:
+    """The keys that are about users: all but what replicas say of themselves while they run."""
+    return {key for key in client.scan_iter(pattern) if not key.startswith("session-replica:")}

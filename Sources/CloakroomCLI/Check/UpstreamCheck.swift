@@ -6,7 +6,7 @@ import NIOHTTP1
 
 /// Asks the API behind the gateway for `/`, without a token: any answer shows that it is there.
 struct UpstreamCheck: Sendable {
-    private static let timeout = TimeAmount.seconds(5)
+    private static let timeout = TimeAmount.seconds(3)
 
     let url: String
     let client: HTTPClient

@@ -1,6 +1,7 @@
 import Cloakroom
 import CloakroomHTTP
 import CloakroomHTTP1
+import CloakroomOIDC
 import HTTPTypes
 import Logging
 import NIOCore
@@ -151,7 +152,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
             case .success(let connection): self.send(on: connection)
             case .failure(let error):
                 self.fail(
-                    error is ChannelError ? .upstreamTimeout : .upstreamUnavailable, "\(type(of: error))")
+                    error is ChannelError ? .upstreamTimeout : .upstreamUnavailable, HTTPFailure.describe(error))
             }
             self.flush()
         }

@@ -33,14 +33,11 @@ struct ReplicaAnnouncement: Service {
     }
 
     func run() async throws {
-        await withTaskGroup(of: Void.self) { group in
-            if runsStores { for (store, _) in stores { group.addTask { try? await store.run() } } }
-            group.addTask {
-                await cancelWhenGracefulShutdown { await keepAnnouncing() }
-                await withdraw()
-            }
-            await group.waitForAll()
-        }
+        // Detached, since they are to stop after the last word was said, not when this service is asked to.
+        let running = runsStores ? stores.map { store, _ in Task.detached { try? await store.run() } } : []
+        await cancelWhenGracefulShutdown { await keepAnnouncing() }
+        await withdraw()
+        for task in running { task.cancel() }
         // A service that ends by itself would end the gateway.
         try? await gracefulShutdown()
     }

@@ -14,6 +14,8 @@ package struct ReplicaComparison: Sendable {
         let name: String
     }
 
+    private static let ownName = "these settings"
+
     private let own: ReplicaRecord
     private let database: Int
     private let here: [Replica]
@@ -81,17 +83,18 @@ package struct ReplicaComparison: Sendable {
         let list = elsewhere.prefix(10).map { "\($0.name) in database \($0.database) under \($0.record.prefix)" }
         return Item(
             "place", .fail,
-            "\(list.joined(separator: "; ")): not database \(database) under \(own.prefix), as these settings say",
+            "\(list.joined(separator: "; ")), and these settings say database \(database) under \(own.prefix)",
             remedy: "set the same REDIS_URL, with the database, and the same REDIS_KEY_PREFIX on every replica")
     }
 
     private var keys: Item {
-        let all = here.filter { $0.record.store != "memory" }.map { ($0.name, $0.record) } + [("these settings", own)]
+        let all = here.filter { $0.record.store != "memory" }.map { ($0.name, $0.record) } + [(Self.ownName, own)]
         var problems: [String] = []
         for (name, record) in all where record.seals {
             guard let key = record.keyIDs.first else { continue }
             for (other, reader) in all where !reader.keyIDs.contains(key) {
-                problems.append("\(name) seals with \(key), which \(other) can't open")
+                let verb = name == Self.ownName ? "seal" : "seals"
+                problems.append("\(name) \(verb) with \(key), which \(other) can't open")
             }
         }
         guard problems.isEmpty else {
@@ -108,7 +111,7 @@ package struct ReplicaComparison: Sendable {
     }
 
     private var settings: Item {
-        let all = here.map { ($0.name, $0.record) } + [("these settings", own)]
+        let all = here.map { ($0.name, $0.record) } + [(Self.ownName, own)]
         let differing = ReplicaRecord.shared.compactMap { setting -> String? in
             // A replica of another version may not tell.
             let told = all.filter { $0.1.settings[setting] != nil }

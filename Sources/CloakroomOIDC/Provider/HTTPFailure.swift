@@ -21,6 +21,7 @@ package enum HTTPFailure {
             if let failure = error.connectionErrors.last { return describe(failure.error) }
             return error.dnsAError != nil || error.dnsAAAAError != nil
                 ? "the host name can't be resolved" : "the connection failed"
+        case is ChannelError: return "the connection took too long, or was closed"
         case is TimedOut: return "it took too long"
         case is NIOTooManyBytesError: return "the answer is too large"
         case is SocketAddressError.UnknownHost: return "the host name can't be resolved"

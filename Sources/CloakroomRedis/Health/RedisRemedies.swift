@@ -60,17 +60,24 @@ enum RedisRemedies {
             "let REDIS_URL use a name that is in the certificate of Redis, or give that name as REDIS_TLS_SERVER_NAME"
         ),
         ("can't be compared", "give the name in the certificate of Redis as REDIS_TLS_SERVER_NAME"),
+        ("may want TLS", "if that port speaks TLS, write REDIS_URL as rediss://…; else see the log of Redis"),
         ("speak TLS", "that port takes plain connections: redis:// in REDIS_URL, or the TLS port of Redis"),
         (
             "client certificate",
             "Redis asks for a certificate of ours that its authority has signed: REDIS_TLS_CERT_FILE, REDIS_TLS_KEY_FILE"
         ),
+        ("NOAUTH", remedy(for: .authenticationRequired)),
         ("password", "correct user and password in REDIS_URL; percent-encode signs such as / @ # %"),
         ("maxclients", remedy(for: .tooManyClients)),
         ("protected-mode", remedy(for: .connectionDenied)),
         ("loading", remedy(for: .loading)),
         ("SELECT", "correct the database in REDIS_URL: the server has no such database, or a cluster has one alone"),
         ("can't read", "correct the file that the reason names"),
+        (
+            "reset by peer",
+            "Redis, or what stands before it, closes connections at once: it has as many as it takes (maxclients), or does "
+                + "not take them from here; see its log"
+        ),
         (
             "timed out",
             "packets are dropped on the way, or Redis does not answer: see firewall, security group and NetworkPolicy "

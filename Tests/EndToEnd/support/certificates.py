@@ -20,15 +20,15 @@ class Authority:
             "-subj", f"/CN={name}", "-addext", "basicConstraints=critical,CA:TRUE",
         )
 
-    def sign(self, name: str) -> tuple[Path, Path]:
-        """A certificate for both ends of a connection to 127.0.0.1, and its key."""
+    def sign(self, name: str, days: int = 30) -> tuple[Path, Path]:
+        """A certificate for both ends of a connection to 127.0.0.1, and its key. With -1 day it has expired."""
         certificate, key, request = (self.directory / f"{self.name}-{name}.{end}" for end in ("crt", "key", "csr"))
         extensions = self.directory / "extensions"
         extensions.write_text("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
         self._openssl("req", *self._new_key(), "-keyout", key, "-out", request, "-subj", f"/CN={name}")
         self._openssl(
             "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial",
-            "-days", "30", "-extfile", extensions, "-out", certificate,
+            "-days", str(days), "-extfile", extensions, "-out", certificate,
         )
         return certificate, key
 

@@ -26,6 +26,7 @@ defaults
 
 frontend web
     bind 127.0.0.1:{port}
+{rules}
     http-request disable-l7-retry if !METH_GET
     default_backend replicas
 
@@ -39,12 +40,16 @@ backend replicas
 
 
 class HAProxy(Server):
-    def __init__(self, directory: Path, ports: Sequence[int], port: int | None = None) -> None:
+    def __init__(
+        self, directory: Path, ports: Sequence[int], port: int | None = None, rules: Sequence[str] = ()
+    ) -> None:
+        """`rules` are further lines of the frontend: what a proxy does to requests that it had better not do."""
         directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         servers = "\n".join(f"    server replica{number} 127.0.0.1:{to}" for number, to in enumerate(ports, start=1))
         file = directory / "haproxy.cfg"
-        file.write_text(CONFIGURATION.format(port=self.port, servers=servers))
+        lines = "\n".join(f"    {rule}" for rule in rules)
+        file.write_text(CONFIGURATION.format(port=self.port, rules=lines, servers=servers))
         # In the foreground; as root it lives in /usr/sbin, which a user's PATH may lack.
         environment = bare_environment(directory)
         environment["PATH"] += ":/usr/sbin"

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from support.api import API
 from support.certificates import Authority
-from support.gateway import Gateway, new_key, run_program
+from support.forms import sign_in
+from support.gateway import PROJECT, Gateway, new_key, run_program
+from support.login import begin_login, finish_login, session_of
 from support.ports import accepts, free_port
-from support.providers import Kind, Provider
+from support.providers import USERS, Kind, Provider
 from support.records import new_id, put, record, stored_keys
 from support.redis_server import RedisServer
 from support.servers import Servers
@@ -39,7 +43,7 @@ def check(directory: Path, expected: int, *arguments: str, **settings: str | Non
     assert report.keys() == {"ok", "settings", "checks"}
     for line in report["checks"]:
         assert line.keys() - {"remedy"} == {"part", "name", "status", "detail"}
-        assert line["part"] in PARTS
+        assert line["name"] in NAMES[line["part"]] or line["part"] == "settings", line
         assert line["status"] in ("ok", "warn", "fail", "unknown")
         assert line.get("remedy") if line["status"] in ("warn", "fail") and line["part"] != "settings" else True, line
     names = [(line["part"], line["name"]) for line in report["checks"] if line["part"] != "settings"]
@@ -47,9 +51,16 @@ def check(directory: Path, expected: int, *arguments: str, **settings: str | Non
     return report
 
 
-PARTS = {
-    "settings", "store", "redis", "redis-secondary", "identity-provider", "upstream", "public-url", "replicas", "security"
-}
+def documented() -> dict[str, set[str]]:
+    """The names of the lines by their parts, as docs/troubleshooting.md has them."""
+    table = (PROJECT / "docs/troubleshooting.md").read_text().split("## What check --json prints")[1]
+    rows = re.findall(r"^\| (`.*?) \| (`.*?) \|$", table, re.M)
+    return {
+        part: set(re.findall("`([^`]+)`", names)) for parts, names in rows for part in re.findall("`([^`]+)`", parts)
+    }
+
+
+NAMES = documented()
 
 
 @pytest.fixture(scope="module")
@@ -408,3 +419,28 @@ def test_files_of_secrets_that_all_may_read_are_told(redis: RedisServer, tmp_pat
     flags = run_program(tmp_path, "check", "--json", "--security", "--redis-url", "redis://:top-secret-word@127.0.0.1:1")
     assert "top-secret-word" not in flags.stdout
     assert line(json.loads(flags.stdout), "secrets")["status"] == "fail"
+
+
+def test_the_permissions_of_the_docs_are_enough_and_not_too_much(
+    redis: RedisServer, servers: Servers, tmp_path: Path, oidc: dict[str, str], any_provider: Kind
+) -> None:
+    command, = re.findall(r"^ACL SETUSER .*$", (PROJECT / "docs/redis.md").read_text(), re.M)
+    assert redis.client().execute_command(*command.replace("PASSWORD", "p").split()) == "OK"
+    settings = {"REDIS_URL": f"redis://cloakroom:p@127.0.0.1:{redis.port}/0", "PUBLIC_URL": PUBLIC_URL, **oidc}
+    gateway = servers.add(Gateway(tmp_path / "gateway", SESSION_MAX_PER_USER="1", **settings)).launch_ready()
+    sessions = []
+    for _ in range(2):
+        http = requests.Session()
+        location = begin_login(http, gateway.url).headers["Location"]
+        callback = sign_in(http, location, "alice", USERS["alice"])
+        assert finish_login(http, callback.replace(PUBLIC_URL, gateway.url)).is_redirect, gateway.log_tail()
+        sessions.append(session_of(http))
+    assert [gateway.me(session) for session in sessions] == [401, 200]
+    assert gateway.get("/auth/logout", sessions[1], headers={"Sec-Fetch-Site": "same-origin"}).is_redirect
+    assert gateway.me(sessions[1]) == 401
+    assert "NOPERM" not in gateway.log() and "ERROR" not in gateway.log(), gateway.log_tail()
+    report = check(tmp_path, 1, "--security", **settings)
+    assert {line["name"] for line in report["checks"] if line["status"] == "fail"} == {"redis-auth"}
+    found = statuses(report)
+    assert found["writes"] == found["tracking"] == found["clock"] == found["eviction"] == "ok"
+    assert statuses(report, "security")["redis-commands"] == statuses(report, "security")["redis-user"] == "ok"

@@ -16,7 +16,7 @@ public typealias GatewayStore = FullSessionStore & Service
 /// users as soon as it can.
 public struct Gateway: Service {
     /// The version of the gateway, as in the images' tag.
-    public static let version = "0.1.0"
+    public static let version = CloakroomVersion.current
 
     private let settings: GatewaySettings
     private let publicURL: PublicURL

@@ -20,6 +20,7 @@ from support.login import begin_login, finish_login, session_of
 from support.ports import accepts, free_port
 from support.providers import USERS, Kind, Provider
 from support.records import new_id, put, record, stored_keys
+from support.redis_cluster import RedisCluster
 from support.redis_server import RedisServer
 from support.servers import Servers
 from support.wait import eventually
@@ -354,6 +355,48 @@ def test_a_session_is_tried_at_the_public_url_and_leaves_nothing_behind(
     assert statuses(report, "identity-provider")["redirect-uri"] == "fail"
     assert gateway.url + "/auth/callback" in line(report, "redirect-uri")["remedy"]
     assert stored_keys(redis.client()) == set()
+
+
+def test_a_cluster_is_looked_at_node_by_node(servers: Servers, tmp_path: Path, oidc: dict[str, str]) -> None:
+    cluster = RedisCluster(servers, tmp_path).launch()
+    client = cluster.client()
+    for _ in range(20):
+        client.set("session:" + new_id(), json.dumps(record()), ex=600)
+    gateway = servers.add(Gateway(tmp_path / "gateway", name="web-1", REDIS_URL=cluster.url)).launch_ready()
+    eventually("it is announced", lambda: client.zcard("session-replica:index"), details=gateway.log_tail)
+    cluster.nodes[2].client().config_set("maxmemory-policy", "allkeys-lru")
+    report = check(tmp_path, 1, "--security", REDIS_URL=cluster.url, **oidc)
+    found = statuses(report)
+    assert {name for name, status in found.items() if status == "fail"} == {"eviction"}
+    assert line(report, "eviction")["detail"].startswith(f"127.0.0.1:{cluster.nodes[2].port}: ")
+    assert found["cluster"] == "ok" and line(report, "announced")["detail"] == "1: web-1"
+
+
+def test_behind_sentinels_the_primary_is_looked_at(servers: Servers, tmp_path: Path, oidc: dict[str, str]) -> None:
+    primary = servers.add(RedisServer(tmp_path / "primary", name="primary")).launch()
+    replica = RedisServer(tmp_path / "replica", name="replica", replicaof=f"127.0.0.1 {primary.port}")
+    servers.add(replica).launch()
+    sentinel = RedisServer(tmp_path / "sentinel", name="sentinel")
+    (tmp_path / "sentinel" / "redis.conf").write_text(
+        f"bind 127.0.0.1\nport {sentinel.port}\ndir {tmp_path / 'sentinel'}\n"
+        f"sentinel monitor main 127.0.0.1 {primary.port} 1\n"
+    )
+    sentinel.arguments.append("--sentinel")
+    servers.add(sentinel).launch()
+    client = primary.client()
+    eventually("the replica is in step", lambda: client.info("replication").get("slave0", {}).get("state") == "online")
+    url = f"redis+sentinel://127.0.0.1:{sentinel.port}/main/0"
+    report = check(tmp_path, 0, REDIS_URL=url, REDIS_WAIT_REPLICAS="1", **oidc)
+    found = statuses(report)
+    assert found["role"] == found["replicas"] == found["replication"] == "ok"
+    assert line(report, "replication")["detail"].startswith("1 replica, at most")
+    replica.kill()
+    eventually("the replica is missed", lambda: client.info("replication")["connected_slaves"] == 0)
+    assert statuses(check(tmp_path, 1, REDIS_URL=url, REDIS_WAIT_REPLICAS="1", **oidc))["replicas"] == "fail"
+    # A replica that is named as if it were the primary.
+    replica.launch()
+    direct = f"redis://127.0.0.1:{replica.port}/0"
+    assert statuses(check(tmp_path, 1, REDIS_URL=direct, **oidc))["role"] == "fail"
 
 
 def test_the_security_checklist(redis: RedisServer, tmp_path: Path, oidc: dict[str, str]) -> None:

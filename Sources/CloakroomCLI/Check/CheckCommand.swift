@@ -10,19 +10,19 @@ struct CheckCommand: AsyncParsableCommand {
             that was looked at: ok, warn, fail, or unknown where it can't be seen from here, as managed services often tell \
             little. "From here" is where the command runs: run it beside a replica, with its settings.
 
-            It takes 15 seconds at most. In Redis it writes two keys of its own, which are gone within a second, and a \
+            It takes 15 seconds at most. In Redis it writes a key or two of its own, which are gone within a second, and a \
             session of the user cloakroom-check, for which it asks at PUBLIC_URL and which it then ends; with --read-only it \
             writes nothing. At the provider it tries to redeem a code that does not exist, which the provider may log.
 
             PARTS
-              settings, store       the settings, and what follows from them
-              redis                 the server: reachable, version, eviction, memory, persistence, keys, latency …
-              redis-secondary       the one in REDIS_SECONDARY_URL
-              identity-provider     metadata, keys, client authentication, redirect URI, clock
-              upstream              whether the API in UPSTREAM_URL answers
-              public-url            the gateways as browsers reach them: cookies, login, a session
-              replicas              whether all replicas share store, keys and settings
-              security              the security checklist, with --security
+              settings, store    the settings, and what follows from them
+              redis              reachable, eviction, memory, persistence, keys …
+              redis-secondary    the same of REDIS_SECONDARY_URL
+              identity-provider  metadata, keys, client, redirect URI, clock
+              upstream           whether the API in UPSTREAM_URL answers
+              public-url         cookies, a login, a session, as browsers see them
+              replicas           whether all share store, keys and settings
+              security           the security checklist, with --security
 
             EXAMPLES
               With the settings of the environment or of a .env file:
@@ -38,7 +38,8 @@ struct CheckCommand: AsyncParsableCommand {
                 REDIS_URL=rediss://:PASSWORD@redis.example.com:6379 cloakroom check
 
             EXIT CODES
-              0 nothing failed (warnings do not count), 1 something failed, 64 unknown flag, 78 wrong setting
+              0 nothing failed (warnings do not count), 1 something failed,
+              64 unknown flag, 78 wrong setting
             """
     )
 

@@ -7,7 +7,8 @@ import ServiceLifecycle
 struct RedisHealthLog: Service {
     /// What the store does not notice, or not before it is too late.
     private static let names: Set<String> = [
-        "role", "writes", "eviction", "memory", "persistence", "lifetimes", "replicas", "tracking", "cluster",
+        "role", "writes", "eviction", "evicted", "memory", "persistence", "saving", "lifetimes", "forms", "replicas",
+        "clients", "clock", "tracking", "cluster",
     ]
 
     let configurations: [RedisStoreConfiguration]

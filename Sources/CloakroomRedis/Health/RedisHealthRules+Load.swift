@@ -80,7 +80,7 @@ extension RedisHealthRules {
             let lag = replicas.compactMap(\.lag).max() ?? 0
             let absent = replicas.count { !$0.isOnline }
             let text =
-                "\(replicas.count) replicas, at most \(behind) bytes behind, last heard of \(lag) s ago"
+                "\(replicas.count) replica\(replicas.count == 1 ? "" : "s"), at most \(behind) bytes behind, last heard of \(lag) s ago"
                 + (absent > 0 ? ", \(absent) not in step yet" : "")
             guard lag > 10 || behind > 10 << 20 || absent > 0 else { return Item("replication", .ok, text) }
             return Item(

@@ -45,8 +45,8 @@ class Provider(Server):
     """A running provider with one client, ours, and these users (name to password)."""
 
     def __init__(
-        self, kind: Kind, directory: Path, public_url: str, access_token_lifetime: int = 300, clock_offset: int = 0,
-        users: Mapping[str, str] = USERS,
+        self, kind: Kind, directory: Path, public_url: str, access_token_lifetime: int = 300,
+        users: Mapping[str, str] = USERS, clock_offset: int = 0,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.kind = kind

@@ -1,4 +1,4 @@
-"""Every overlay and component of deploy/kubernetes, and the systemd unit: rendered, checked, and taken by the program."""
+"""Every overlay and component of deploy/kubernetes: rendered, checked, and taken by the program."""
 
 from __future__ import annotations
 
@@ -172,24 +172,3 @@ def test_only_operators_reach_the_management_port() -> None:
         8020: None, 9090: [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]}
     service = next(part for part in rendered("redis-managed") if part["kind"] == "Service")
     assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]
-
-
-@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
-def test_the_systemd_unit_is_right_and_locked_down(tmp_path: Path) -> None:
-    text = (DEPLOY / "systemd" / "cloakroom.service").read_text()
-    unit = tmp_path / "cloakroom.service"
-    unit.write_text(text.replace("/usr/local/bin/cloakroom", str(binary())))
-    passes("systemd-analyze", "verify", str(unit))
-    exposure = passes("systemd-analyze", "security", "--offline=yes", "--threshold=20", str(unit))
-    assert "OK" in exposure.splitlines()[-1]
-
-
-def test_the_systemd_settings_are_taken_by_the_program(tmp_path: Path) -> None:
-    secret = tmp_path / "client_secret"
-    secret.write_text("secret-of-the-client\n")
-    secret.chmod(0o600)
-    result = subprocess.run(
-        [binary(), "check", "--json", "--env-file", str(DEPLOY / "systemd" / "cloakroom.env")], cwd=tmp_path,
-        env=bare_environment(tmp_path, OIDC_CLIENT_SECRET_FILE=str(secret)), capture_output=True, text=True, timeout=60)
-    report = json.loads(result.stdout)
-    assert not [line for line in report["checks"] if line["part"] == "settings" and line["status"] == "fail"]

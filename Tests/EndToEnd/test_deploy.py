@@ -139,8 +139,11 @@ def test_pods_may_do_little(kind: str, name: str) -> None:
 def test_deployment_probes_and_replicas() -> None:
     assert manifest("Deployment", "cloakroom")["spec"]["replicas"] == 3
     app = container("Deployment", "cloakroom")
-    assert app["livenessProbe"]["httpGet"]["path"] == "/healthz"
-    assert app["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert app["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "management"}
+    assert app["startupProbe"]["httpGet"] == {"path": "/healthz", "port": "management"}
+    assert app["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+    grace = manifest("Deployment", "cloakroom")["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    assert grace >= 35 + app["lifecycle"]["preStop"]["sleep"]["seconds"], "docs/operations.md: 35 s for the program"
     assert manifest("PodDisruptionBudget", "cloakroom")["spec"]["minAvailable"] == 2
 
 
@@ -202,7 +205,9 @@ def redis_command(source: str) -> tuple[list[str], str]:
 
 
 def secret() -> dict[str, str]:
-    data = manifest("Secret", "cloakroom-secrets")
+    """The example's: whoever deploys makes the Secret, under the same names."""
+    data = yaml.safe_load((KUBERNETES / "base" / "secret.example.yaml").read_text())
+    assert data["metadata"]["name"] == "cloakroom-secrets"
     return {
         **data.get("stringData", {}),
         **{name: base64.b64decode(value).decode() for name, value in data.get("data", {}).items()},

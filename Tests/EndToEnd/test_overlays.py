@@ -15,7 +15,7 @@ import yaml
 
 from support.gateway import PROJECT, binary
 from support.processes import bare_environment
-from test_deploy import DEPLOY, KUBERNETES, passes
+from test_deploy import DEPLOY, KUBERNETES, passes, run
 
 pytestmark = pytest.mark.deploy
 
@@ -25,13 +25,15 @@ COMPONENTS = sorted(path.name for path in (KUBERNETES / "components").iterdir())
 CUSTOM = {"ServiceMonitor", "HTTPRoute"}
 # Values for a chart, and what kubectl reads.
 NO_RESOURCES = {"values.yaml", "kustomization.yaml"}
+# What the user makes: applied with all else, it would replace the real one.
+NOT_APPLIED = {"secret.example.yaml"}
 CHECKOV = PROJECT / ".venv" / "checkov" / "bin" / "checkov"
 # What checkov would have, and why it is not so.
 SKIPPED = {
     "CKV_K8S_11": "no CPU limit: it would throttle, and slow everybody down, where there is time to spare",
     "CKV_K8S_15": "tags are fixed, so what is there need not be pulled again",
     "CKV_K8S_35": "secrets as environment variables: files work too (NAME_FILE), and need a volume",
-    "CKV_K8S_40": "65532 is the number of the image's user, and 999 that of Redis'",
+    "CKV_K8S_40": "999 is the number of the user in Redis' image",
     "CKV_K8S_43": "tags, not digests: fixes of Redis are wanted",
 }
 
@@ -47,17 +49,17 @@ def deployment(manifests: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def environment(manifests: list[dict[str, Any]]) -> dict[str, str]:
-    """What the pod would have, with the placeholders of the Secret."""
+    """What the pod would have, with the placeholders of the Secret's example."""
     config = next(manifest for manifest in manifests if manifest["kind"] == "ConfigMap" and "PUBLIC_URL" in manifest["data"])
-    secrets = next(manifest for manifest in manifests if manifest["kind"] == "Secret")["stringData"]
+    secrets = yaml.safe_load((KUBERNETES / "base" / "secret.example.yaml").read_text())["stringData"]
     (container,) = deployment(manifests)["spec"]["template"]["spec"]["containers"]
     (reference,) = container["envFrom"]
     assert reference["configMapRef"]["name"] == config["metadata"]["name"]
-    variables = dict(config["data"])
+    variables: dict[str, str] = {}
     for variable in container["env"]:
         if "value" in variable:
-            # Kubernetes fills in what stands before.
-            value = re.sub(r"\$\((\w+)\)", lambda match: variables[match[1]], variable["value"])
+            # Kubernetes fills in what stands before in this very list, and leaves all else as it is.
+            value = re.sub(r"\$\((\w+)\)", lambda match: variables.get(match[1], match[0]), variable["value"])
         elif "secretKeyRef" in variable["valueFrom"]:
             key = variable["valueFrom"]["secretKeyRef"]
             if key.get("optional") and key["key"] not in secrets:
@@ -66,7 +68,7 @@ def environment(manifests: list[dict[str, Any]]) -> dict[str, str]:
         else:
             value = "cloakroom-7d9c8f6b5-abcde"
         variables[variable["name"]] = value
-    return variables
+    return {**config["data"], **variables}
 
 
 @pytest.mark.parametrize("file", sorted(KUBERNETES.rglob("*.yaml")), ids=lambda file: f"{file.parent.name}/{file.name}")
@@ -75,7 +77,7 @@ def test_each_file_is_valid_and_used(file: Path, tmp_path: Path) -> None:
         assert yaml.safe_load(file.read_text())
         return
     listed = yaml.safe_load((file.parent / "kustomization.yaml").read_text())["resources"]
-    assert file.name in listed
+    assert (file.name in listed) == (file.name not in NOT_APPLIED)
     known = [part for part in yaml.safe_load_all(file.read_text()) if part["kind"] not in CUSTOM]
     if known:
         (tmp_path / "known.yaml").write_text(yaml.safe_dump_all(known))
@@ -89,6 +91,7 @@ def test_each_overlay_renders_valid_manifests(overlay: str, tmp_path: Path) -> N
     passes("kubernetes-validate", "--strict", str(file))
     kinds = {manifest["kind"] for manifest in rendered(overlay)}
     assert ("StatefulSet" in kinds) == (overlay == "redis-standalone")
+    assert "Secret" not in kinds, "applying an overlay would replace the real one"
 
 
 @pytest.mark.skipif(not CHECKOV.exists(), reason="checkov could not be installed")
@@ -96,9 +99,14 @@ def test_each_overlay_renders_valid_manifests(overlay: str, tmp_path: Path) -> N
 def test_each_overlay_is_as_safe_as_checkov_would_have_it(overlay: str, tmp_path: Path) -> None:
     file = tmp_path / "all.yaml"
     file.write_text(yaml.safe_dump_all(rendered(overlay)))
-    common = [str(CHECKOV), "--file", str(file), "--framework", "kubernetes", "--skip-download", "--output", "json"]
-    report = json.loads(passes(*common, "--skip-check", ",".join(SKIPPED)))
-    assert report["summary"]["failed"] == 0 and report["summary"]["passed"] > 50
+    result = run(
+        str(CHECKOV), "--file", str(file), "--framework", "kubernetes", "--skip-download", "--output", "json", "--soft-fail")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["summary"]["passed"] > 50
+    failed = {check["check_id"] for check in report["results"]["failed_checks"]}
+    # Nothing else fails, and nothing is skipped that would pass; Redis is in one overlay alone.
+    assert failed == (SKIPPED.keys() if overlay == "redis-standalone" else SKIPPED.keys() - {"CKV_K8S_40"})
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -161,6 +169,16 @@ def test_the_charts_keep_sessions() -> None:
     for text in (sentinel["commonConfiguration"], cluster["redis"]["configmap"]):
         assert "maxmemory-policy noeviction" in text
     assert sentinel["sentinel"]["masterSet"] in environment(rendered("redis-sentinel"))["REDIS_URL"]
+
+
+def test_the_charts_let_the_gateway_in_and_nobody_else() -> None:
+    gateway = deployment(rendered("redis-managed"))["spec"]["template"]["metadata"]["labels"]
+    for overlay, ports in (("redis-sentinel", {6379, 26379}), ("redis-cluster", {6379})):
+        policy = yaml.safe_load((KUBERNETES / "overlays" / overlay / "values.yaml").read_text())["networkPolicy"]
+        assert policy["enabled"] is True and policy["allowExternal"] is False
+        (rule,) = policy["extraIngress"]
+        assert rule["from"] == [{"podSelector": {"matchLabels": gateway}}]
+        assert {port["port"] for port in rule["ports"]} == ports
 
 
 def test_only_operators_reach_the_management_port() -> None:

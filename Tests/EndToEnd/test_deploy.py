@@ -29,7 +29,10 @@ KUBERNETES = DEPLOY / "kubernetes"
 STANDALONE = KUBERNETES / "overlays" / "redis-standalone"
 # The program inside the package: the package's own `docker-compose` ends with 0 whatever the program says.
 DOCKER_COMPOSE = str(Path(next(iter(find_spec("compose").submodule_search_locations))) / "docker-compose")
-COMPOSE = [DOCKER_COMPOSE, "-f", str(DEPLOY / "docker-compose.yml"), "--env-file", str(DEPLOY / ".env.example")]
+COMPOSE = [
+    DOCKER_COMPOSE, "-f", str(DEPLOY / "docker-compose.yml"), "--env-file", str(DEPLOY / ".env.example"),
+    "--profile", "observability",
+]
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -108,6 +111,61 @@ def test_compose_needs_the_secrets() -> None:
     result = run(DOCKER_COMPOSE, "-f", str(DEPLOY / "docker-compose.yml"), "--env-file", "/dev/null", "config", "-q")
     assert result.returncode != 0
     assert "deploy/.env.example" in result.stderr
+
+
+@pytest.mark.parametrize(("lines", "expected"), [
+    ([], ("true", "redis://:secret@redis:6379/0", "session:")),
+    (["REDIS_ENABLED=false"], ("false", "redis://:secret@redis:6379/0", "session:")),
+    (["REDIS_URL=rediss://other:6380/1", "REDIS_KEY_PREFIX=app:"], ("true", "rediss://other:6380/1", "app:")),
+], ids=["defaults", "memory", "another Redis"])
+def test_the_settings_of_redis_come_from_the_env_file(
+    tmp_path: Path, lines: list[str], expected: tuple[str, str, str]
+) -> None:
+    text = (DEPLOY / ".env.example").read_text()
+    text = re.sub(r"(?m)^REDIS_ENABLED=.*\n", "", re.sub(r"(?m)^REDIS_PASSWORD=.*$", "REDIS_PASSWORD=secret", text))
+    file = tmp_path / ".env"
+    file.write_text("\n".join([text, *lines, ""]))
+    output = passes(
+        DOCKER_COMPOSE, "-f", str(DEPLOY / "docker-compose.yml"), "--env-file", str(file), "config", "--format", "json")
+    app = json.loads(output)["services"]["app"]["environment"]
+    assert (app["REDIS_ENABLED"], app["REDIS_URL"], app["REDIS_KEY_PREFIX"]) == expected
+
+
+def test_compose_watches_health() -> None:
+    services = compose()["services"]
+    # As the image does not: that Redis answers counts too, since compose restarts nothing that is unhealthy.
+    assert services["app"]["healthcheck"]["test"] == ["CMD", "/usr/local/bin/cloakroom", "health"]
+    redis = services["redis"]["healthcheck"]
+    assert "redis-cli ping" in redis["test"][-1]
+    assert (redis["interval"], redis["timeout"], redis["retries"]) == ("10s", "3s", 3)
+    assert services["app"]["stop_grace_period"] == "35s"
+
+
+def test_compose_brings_prometheus_and_grafana_if_asked() -> None:
+    """Where the rules and the dashboard are looked for, fixed versions, nothing that they may do beyond their data."""
+    services = compose()["services"]
+    watching = {name: services[name] for name in ("prometheus", "grafana")}
+    for name, service in watching.items():
+        assert service["profiles"] == ["observability"]
+        assert re.fullmatch(r"\S+:v?\d+\.\d+\.\d+", service["image"])
+        assert service["read_only"] is True and service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        for volume in service["volumes"]:
+            assert volume["type"] == "volume" or (volume["read_only"] and Path(volume["source"]).is_file()), volume
+    targets = {volume["target"] for volume in watching["grafana"]["volumes"]}
+    provider = yaml.safe_load((DEPLOY / "observability" / "grafana" / "dashboards.yml").read_text())["providers"][0]
+    assert provider["options"]["path"] + "/dashboard.json" in targets
+    source = yaml.safe_load((DEPLOY / "observability" / "grafana" / "datasources.yml").read_text())["datasources"][0]
+    assert source["url"] == "http://prometheus:9090"
+    assert "rule_files: [alerts.yml]" in (DEPLOY / "observability" / "prometheus.yml").read_text()
+    assert {"/etc/prometheus/prometheus.yml", "/etc/prometheus/alerts.yml"} <= {
+        volume["target"] for volume in watching["prometheus"]["volumes"]}
+    # Without deploy/.env it does not start with the password that the world knows.
+    assert watching["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"] not in ("", "admin")
+    assert set(services["app"]["networks"]) & set(watching["prometheus"]["networks"])
+    port = int(services["app"]["environment"]["MANAGEMENT_ADDRESS"].rpartition(":")[2])
+    jobs = yaml.safe_load((DEPLOY / "observability" / "prometheus.yml").read_text())["scrape_configs"]
+    assert jobs[0]["dns_sd_configs"] == [{"names": ["app"], "type": "A", "port": port}]
 
 
 def test_compose_publishes_on_loopback_and_redis_not_at_all() -> None:

@@ -146,6 +146,22 @@ def test_each_component_fits_an_overlay(component: str, tmp_path: Path) -> None:
     passes("kubernetes-validate", "--strict", str(file))
 
 
+def test_the_alerts_mean_what_the_component_has_scraped() -> None:
+    """By the job's name, which is that of a Service unless the monitor says otherwise; and as a resource of the operator."""
+    service, monitor = yaml.safe_load_all((KUBERNETES / "components" / "monitoring" / "monitoring.yaml").read_text())
+    labels = service["metadata"]["labels"]
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert monitor["spec"]["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+    job = labels[monitor["spec"]["jobLabel"]]
+    named = set(re.findall(r'job=\\?"(\w+)\\?"', (DEPLOY / "observability" / "alerts.yml").read_text()))
+    assert named == {job}
+
+    (command,) = re.findall(r"(?s)```sh\n(\{ printf .*?; \}) \|", (DEPLOY / "README.md").read_text())
+    result = subprocess.run(["sh", "-c", command], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=20)
+    rules = yaml.safe_load(result.stdout)
+    assert rules["kind"] == "PrometheusRule" and rules["spec"]["groups"][0]["rules"]
+
+
 def test_the_overlay_of_the_readme_renders(tmp_path: Path) -> None:
     (block,) = re.findall(r"```yaml\n(# overlays/production.*?)```", (DEPLOY / "README.md").read_text(), re.S)
     shutil.copytree(KUBERNETES, tmp_path / "kubernetes")

@@ -283,5 +283,5 @@ def reachability(directory: Path, code: int, **settings: str) -> str:
     """What `cloakroom check` says of whether Redis can be reached."""
     result = run_program(directory, "check", "--json", **settings)
     assert result.returncode == code, f"{result.returncode}\n{result.stdout}\n{result.stderr}"
-    (line,) = [line for line in json.loads(result.stdout)["checks"] if line["name"] == "reachable"]
+    (line,) = [line for line in json.loads(result.stdout)["checks"] if (line["part"], line["name"]) == ("redis", "reachable")]
     return line["status"]

@@ -35,6 +35,10 @@ extension RedisHealth {
         _ configuration: RedisStoreConfiguration, patience: Duration = .seconds(5), isReadOnly: Bool = false,
         deadline: Duration = .seconds(20), logger: Logger
     ) async -> RedisExamination {
+        if let refusal = await RedisKnock.refusal(configuration, logger: logger) {
+            return RedisExamination(
+                health: RedisHealth(items: [unreachable(refusal, configuration.url)]), replicas: [])
+        }
         var clientConfiguration = RedisClientConfiguration(configuration)
         clientConfiguration.connections = 1
         clientConfiguration.commandTimeout = patience

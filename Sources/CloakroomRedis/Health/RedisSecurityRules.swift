@@ -21,15 +21,11 @@ struct RedisSecurityRules: Sendable {
                 + "SETUSER), and the default user off; then REDIS_URL=redis://USER:PASSWORD@HOST"
             return Item("auth", .fail, "Redis serves whoever reaches it, without a password", remedy: remedy)
         case .failure(let error):
-            if error.kind == .authenticationRequired || Self.saysNoPassword(error) {
+            if RedisSecurity.saysNoPassword(error) {
                 return Item("auth", .ok, "without a password Redis refuses")
             }
             return Item("auth", .unknown, "can't be seen from here: \(Self.reason(error))")
         }
-    }
-
-    private static func saysNoPassword(_ error: RedisFactError) -> Bool {
-        if case .failed(let reason) = error.refusal { reason.contains("NOAUTH") } else { false }
     }
 
     private var user: Item {

@@ -87,6 +87,33 @@ def test_sessions_move_and_logouts_stay(move: Move) -> None:
     assert move.hybrid.me(unused) == 401, "only what was used has moved"
 
 
+def test_there_and_back_with_all_replicas_at_once(move: Move) -> None:
+    """As docs/migration.md says: no replica that knows one Redis alone serves beside a hybrid one."""
+    before, hybrid = move.before, move.hybrid
+    used, unused, ended = (put(move.old.client(), record(f"user-{number}")) for number in range(3))
+    assert before.me(used) == 200
+    assert before.stop() == 0
+    assert (hybrid.me(used), hybrid.me(ended)) == (200, 200), "both are copied"
+    fresh = log_in(requests.Session(), hybrid.url, move.provider)
+    assert hybrid.get("/auth/logout", ended).is_redirect
+
+    # Back to the old one alone.
+    assert hybrid.stop() == 0
+    before.launch_ready()
+    assert [before.me(session) for session in (used, unused, fresh)] == [200, 200, 200]
+    assert before.me(ended) == 401, "a logout meanwhile counts"
+    assert before.stop() == 0
+
+    # And there again, to the end. The logout counts there too, although the old one alone was in use in between.
+    hybrid.launch_ready()
+    assert [hybrid.me(session) for session in (used, unused, fresh)] == [200, 200, 200]
+    assert hybrid.me(ended) == 401
+    hybrid.restart(SESSION_STORE=None, REDIS_SECONDARY_URL=None, REDIS_SECONDARY_SEAL=None)
+    move.old.kill()
+    assert [hybrid.me(session) for session in (used, unused, fresh)] == [200, 200, 200]
+    assert hybrid.me(ended) == 401
+
+
 def test_the_log_names_both_and_no_password(move: Move) -> None:
     assert "Using HybridSessionStore (primary=redis://" in move.hybrid.log()
     assert f"127.0.0.1:{move.old.port}" in move.hybrid.log()

@@ -10,10 +10,6 @@ struct SecurityCheck {
     let settings: GatewaySettings
     let publicURL: PublicURL
 
-    private var effective: [String: String?] {
-        settings.effectiveSettings.reduce(into: [:]) { $0[$1.name] = .some($1.value) }
-    }
-
     var lines: [CheckReport.Line] {
         [secrets, modes, sealing, plain, transport, cookies, provider, client, audit, management]
     }
@@ -128,10 +124,7 @@ struct SecurityCheck {
     }
 
     private var audit: CheckReport.Line {
-        guard let known = effective["AUDIT_LOG"] else {
-            return line("audit", "ok", "session events and refusals are in the log; this version has no AUDIT_LOG")
-        }
-        guard let target = known, target != "off" else {
+        guard let target = settings.management.auditLog else {
             return line(
                 "audit", "warn", "there is no audit of its own; session events and refusals are in the log alone",
                 "set AUDIT_LOG=stdout or a file, and keep it where the gateway can't delete it")
@@ -140,10 +133,7 @@ struct SecurityCheck {
     }
 
     private var management: CheckReport.Line {
-        guard let known = effective["MANAGEMENT_ADDRESS"] else {
-            return line("management", "ok", "this version has no management listener")
-        }
-        guard let address = known, address != "off" else {
+        guard let address = settings.management.address else {
             return line(
                 "management", "warn", "no metrics: nobody is told when something goes wrong",
                 "set MANAGEMENT_ADDRESS=:9090, let Prometheus scrape it, and use the alerts in deploy/observability")

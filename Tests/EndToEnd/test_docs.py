@@ -37,7 +37,8 @@ def tracked(*patterns: str) -> list[Path]:
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *patterns], cwd=PROJECT,
         capture_output=True, text=True, check=True)
-    return sorted(file for name in listed.stdout.split("\0") if name and (file := PROJECT / name).is_file())
+    # A path that is being merged is listed once for each side.
+    return sorted({file for name in listed.stdout.split("\0") if name and (file := PROJECT / name).is_file()})
 
 
 def name_of(file: Path) -> str:
@@ -301,27 +302,34 @@ def names_of_settings() -> set[str]:
     return set(re.findall(r"(?m)^\| `([A-Z][A-Z0-9_]+)`", (PROJECT / "docs" / "settings.md").read_text()))
 
 
-def test_examples_of_configuration_files_are_accepted(lab: Lab, tmp_path: Path) -> None:
-    """Those of the guides that are not run: there the program itself reads them."""
+def test_examples_of_configuration_files_are_accepted_and_the_checklist_is_that_of_check(
+    lab: Lab, tmp_path: Path
+) -> None:
+    """Examples of the guides that are not run: in those that are the program itself reads them."""
     settings = names_of_settings()
     assert "REDIS_URL" in settings
     secrets = {"redis_url_file": lab.redis.url, "oidc_client_secret_file": lab.provider.client_secret}
-    count = 0
+    reports = []
     for file in set(GUIDES) - set(RUNNABLE):
         for block in blocks(file):
             example = yaml.safe_load(lab.here(block.text)) if block.language == "yaml" else None
             # Others are for Kubernetes.
             if not isinstance(example, dict) or not settings & {name.upper() for name in example}:
                 continue
-            count += 1
             for name in secrets.keys() & example.keys():
                 (tmp_path / name).write_text(secrets[name])
                 (tmp_path / name).chmod(0o600)
                 example[name] = str(tmp_path / name)
             (tmp_path / "cloakroom.yaml").write_text(yaml.safe_dump(example))
             result = subprocess.run(
-                [binary(), "check", "--json", "--read-only", "--config", "cloakroom.yaml"], cwd=tmp_path, timeout=60,
-                capture_output=True, text=True, env=lab.environment(tmp_path, is_bare=True))
+                [binary(), "check", "--json", "--security", "--read-only", "--config", "cloakroom.yaml"], cwd=tmp_path,
+                timeout=60, capture_output=True, text=True, env=lab.environment(tmp_path, is_bare=True))
             # Nobody listens at PUBLIC_URL, which makes it 1; a wrong setting makes it 78.
             assert result.returncode in (0, 1), f"{name_of(file)}, line {block.line}: {result.stdout}"
-    assert count >= 1
+            reports.append(json.loads(result.stdout))
+    assert reports
+
+    guide = (PROJECT / "docs" / "security.md").read_text().partition("## Checklist")[2]
+    rows = re.findall(r"(?m)^\| [^|]+ \| ((?:`[a-z-]+`(?:, )?)+) \|", guide)
+    named = {name for row in rows for name in re.findall(r"`([a-z-]+)`", row)}
+    assert named == {line["name"] for line in reports[0]["checks"] if line["part"] == "security"}

@@ -25,7 +25,7 @@ from support.redis_server import RedisServer
 from support.servers import Servers
 from support.wait import eventually
 
-USERS = int(os.environ.get("CLOAKROOM_USERS", "100"))
+USERS = int(os.environ.get("CLOAKROOM_USERS", "40"))
 # Half of its life is over when a token is due: this many users make about 20 refreshes in a second.
 TOKEN_LIFETIME = max(8, USERS // 10)
 # About 200 requests in a second.

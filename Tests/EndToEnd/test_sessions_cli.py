@@ -123,7 +123,8 @@ def test_a_live_replica_drops_what_an_operator_ends(
         while sum(event["event"] == "ended" for event in events) < 3:
             events.append(json.loads(watch.stdout.readline()))  # type: ignore[union-attr]
         assert sum(event["event"] == "began" for event in events) == 3
-        watch.send_signal(signal.SIGINT)
+        # Not SIGINT, which who runs in the background of a shell does not get.
+        watch.terminate()
         assert watch.wait(10) is not None
     finally:
         watch.kill()

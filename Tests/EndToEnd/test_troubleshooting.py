@@ -221,7 +221,7 @@ def test_redis_cannot_write_to_its_disk(site: Site, servers: Servers, symptom: S
 
 @proves("Too many connections to Redis")
 def test_too_many_connections(site: Site, servers: Servers, symptom: Symptom) -> None:
-    redis = servers.add(RedisServer(site.directory / "crowded", name="crowded", maxclients="6")).launch()
+    redis = servers.add(RedisServer(site.directory / "crowded", name="crowded", maxclients="4")).launch()
     hold = []
     # As many as there is room for: that which found the server ready may still be there.
     with pytest.raises(redis_errors.ConnectionError):

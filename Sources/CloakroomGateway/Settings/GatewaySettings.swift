@@ -5,7 +5,7 @@ public import Logging
 ///
 /// Each is declared once, as a ``Setting``, under its name in the environment (in parentheses below). That is its name in a
 /// `.env` file too, in lower case that in a configuration file, and with dashes that of its flag.
-/// ``load(flags:environment:environmentFile:configurationFile:)`` reads them.
+/// ``load(flags:environment:environmentFile:configurationFile:needsProvider:)`` reads them.
 public struct GatewaySettings: Sendable {
     /// How log lines look.
     public enum LogFormat: String, Sendable, CaseIterable {

@@ -60,15 +60,20 @@ def make_root(directory: Path, files: list[Path]) -> Path:
     return root
 
 
+def jailed(root: Path, command: str) -> list[str]:
+    """Runs the program there. It needs /proc, where Swift reads the arguments."""
+    script = (
+        'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && mount -t proc -o ro proc "$0/proc" && '
+        'exec chroot --userspec=65532:65532 --groups="" "$0" /usr/local/bin/cloakroom "$1"')
+    return ["unshare", "--mount", "sh", "-c", script, str(root), command]
+
+
 class Jailed(Gateway):
     """The program in a root of its own that nothing can be written to."""
 
     def __init__(self, directory: Path, root: Path, port: int, **settings: str) -> None:
         super().__init__(directory, port=port, **settings)
-        script = (
-            'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && mount -t proc -o ro proc "$0/proc" && '
-            'exec chroot --userspec=65532:65532 --groups="" "$0" /usr/local/bin/cloakroom serve')
-        self.arguments = ["unshare", "--mount", "sh", "-c", script, str(root)]
+        self.arguments = jailed(root, "serve")
 
 
 class Sentinel(Server):
@@ -81,6 +86,12 @@ class Sentinel(Server):
             f"sentinel monitor mymaster 127.0.0.1 {primary} 1\nsentinel auth-pass mymaster {PASSWORD}\n"
             "sentinel down-after-milliseconds mymaster 5000\n")
         super().__init__("sentinel", ["redis-sentinel", file], directory, bare_environment(directory))
+
+
+def online(server: RedisServer) -> int:
+    """How many replicas follow it, and are up to date."""
+    info = server.client().info("replication")
+    return sum(value["state"] == "online" for name, value in info.items() if re.fullmatch(r"slave\d+", name))
 
 
 def redis_of(overlay: str, servers: Servers, directory: Path) -> tuple[dict[str, str], list[Path]]:
@@ -111,7 +122,7 @@ def redis_of(overlay: str, servers: Servers, directory: Path) -> tuple[dict[str,
         replica = servers.add(
             RedisServer(directory / "replica", name="replica", replicaof=f"127.0.0.1 {primary.port}", **common)).launch()
         assert replica.port
-        eventually("the replica follows", lambda: primary.client().info("replication")["connected_slaves"] == 1)
+        eventually("the replica follows", lambda: online(primary) == 1)
         sentinel = servers.add(Sentinel(directory / "sentinel", primary.port))
         sentinel.start(lambda: b"mymaster" in subprocess.run(
             ["redis-cli", "-p", str(sentinel.port), "-a", PASSWORD, "--no-auth-warning", "sentinel", "masters"],
@@ -128,8 +139,7 @@ def redis_of(overlay: str, servers: Servers, directory: Path) -> tuple[dict[str,
         ["redis-cli", "-a", PASSWORD, "--no-auth-warning", "--cluster", "create",
          *(f"127.0.0.1:{node.port}" for node in nodes), "--cluster-replicas", "1", "--cluster-yes"],
         check=True, capture_output=True, timeout=60)
-    eventually("each primary has its replica", lambda: sum(
-        node.client().info("replication")["connected_slaves"] for node in nodes) == 3, within=30)
+    eventually("each primary has its replica", lambda: sum(online(node) for node in nodes) == 3, within=30)
     return {"redis-redis-cluster:6379": f"127.0.0.1:{nodes[0].port}"}, []
 
 
@@ -157,8 +167,7 @@ def test_a_login_on_each_overlay(servers: Servers, tmp_path: Path, overlay: str,
     assert requests.get(f"http://127.0.0.1:{management}/metrics", timeout=10).status_code == 200
     # As the image's health check asks, in the same root.
     health = subprocess.run(
-        ["chroot", "--userspec=65532:65532", str(root), "/usr/local/bin/cloakroom", "health"], capture_output=True, text=True,
-        env=gateway_environment(tmp_path, **settings), timeout=30)
+        jailed(root, "health"), capture_output=True, text=True, env=gateway_environment(tmp_path, **settings), timeout=30)
     assert health.returncode == 0, health.stdout + health.stderr
     gateway.get("/auth/logout", session)
     assert gateway.me(session) == 401

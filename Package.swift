@@ -203,6 +203,9 @@ let package = Package(
                 "CloakroomDemo", "DevIdentityProvider", "TestSupport", crypto, hummingbird, httpClient, httpTypes,
                 lifecycle, logging, nioCore, nioHTTP1, nioPosix, subprocess, systemPackage,
             ]),
+        .testTarget(
+            name: "CloakroomCLITests",
+            dependencies: ["Cloakroom", "CloakroomCLI", "CloakroomGateway", "CloakroomRedis", argumentParser]),
         // Real servers, started and stopped by the tests.
         .testTarget(
             name: "IntegrationTests",

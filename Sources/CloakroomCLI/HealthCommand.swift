@@ -1,5 +1,6 @@
 import ArgumentParser
 import AsyncHTTPClient
+import Cloakroom
 import CloakroomGateway
 import Foundation
 import NIOCore
@@ -32,6 +33,8 @@ struct HealthCommand: AsyncParsableCommand {
     var live = false
     @Option(help: ArgumentHelp("Ask this URL instead.", valueName: "url"))
     var url: String?
+    @Flag(help: "Print a JSON object.")
+    var json = false
 
     func run() async throws {
         try await failing {
@@ -46,7 +49,12 @@ struct HealthCommand: AsyncParsableCommand {
             let result = await ask(client, asked)
             try? await client.shutdown()
             let (isHealthy, line) = result
-            Console.say("\(asked): \(line)")
+            if json {
+                Console.say(
+                    SessionText.json(["ok": .bool(isHealthy), "url": .string(asked), "detail": .string(line)]))
+            } else {
+                Console.say("\(asked): \(line)")
+            }
             if !isHealthy { throw ExitCode.failure }
         }
     }

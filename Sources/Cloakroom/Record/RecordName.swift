@@ -43,6 +43,18 @@ public struct RecordName: Sendable, Hashable {
     /// The session's ID, which a sealed record's name does not tell.
     public var id: SessionID? { isSealed ? nil : SessionID(text) }
 
+    /// How the name of a sealed record begins whose session has this handle: all that the handle tells of it.
+    package static func sealedBeginning(of handle: SessionHandle) -> String {
+        let digits = Array(handle.description.utf8)
+        let bytes = stride(from: 0, to: digits.count - 1, by: 2).map { index in
+            digits[index...index + 1].reduce(0) { $0 << 4 | ($1 < 0x3A ? $1 - 0x30 : $1 - 0x57) }
+        }
+        return sealedPrefix + Base64URL.encode(bytes)
+    }
+
+    /// The length of ``sealedBeginning(of:)`` in characters: 12 bytes are 16 of base64url.
+    package static let sealedBeginningLength = sealedPrefix.utf8.count + 16
+
     /// What may be shown of the session; the same whichever form its record has.
     public var handle: SessionHandle {
         if let id { return id.handle }

@@ -10,6 +10,14 @@ struct Output: Sendable {
 
     static let standard = Output(descriptor: 1)
 
+    /// Whether a file ends with a whole line, or is empty.
+    var isAtLineStart: Bool {
+        let size = lseek(descriptor, 0, SEEK_END)
+        var last: UInt8 = 0
+        guard size > 0, pread(descriptor, &last, 1, size - 1) == 1 else { return true }
+        return last == UInt8(ascii: "\n")
+    }
+
     func line(_ text: String) throws { try write(Array((text + "\n").utf8)) }
 
     /// - Throws: ``ClosedOutput``, or a ``Failure`` with what the system says.
@@ -65,21 +73,25 @@ final class Progress {
         self.total = total
     }
 
-    func step(_ count: Int) {
+    /// - Parameters:
+    ///   - count: how many are done.
+    ///   - share: which part of the work that is; `nil` for that of the total.
+    func step(_ count: Int, share: Double? = nil) {
         guard isShown, ContinuousClock.now - shown > .milliseconds(100) else { return }
         shown = .now
-        FileHandle.standardError.write(Data("\r\u{1B}[K\(Self.line(what, count, of: total))".utf8))
+        let share = share ?? total.flatMap { $0 > 0 ? Double(count) / Double($0) : nil }
+        FileHandle.standardError.write(Data("\r\u{1B}[K\(Self.line(what, count, share: share))".utf8))
     }
 
     func end() {
         if isShown { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
     }
 
-    static func line(_ what: String, _ count: Int, of total: Int?) -> String {
-        guard let total, total > 0 else { return "\(what): \(count)" }
-        let share = min(1, Double(count) / Double(total))
-        let filled = Int(share * 30)
+    static func line(_ what: String, _ count: Int, share: Double?) -> String {
+        guard let share else { return "\(what): \(count)" }
+        let bounded = min(1, max(0, share))
+        let filled = Int(bounded * 30)
         let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
-        return "\(what): [\(bar)] \(Int(share * 100))% \(count)"
+        return "\(what): [\(bar)] \(Int(bounded * 100))% \(count)"
     }
 }

@@ -1,4 +1,5 @@
 import Cloakroom
+import CloakroomGateway
 
 import struct Foundation.Date
 
@@ -24,6 +25,12 @@ enum SessionText {
 
     /// `2026-11-27 10:00:00`, in UTC.
     static func time(_ date: Date) -> String { Timestamp.format(date).replacing("T", with: " ") }
+
+    /// `2026-11-27 10:00`, in UTC.
+    static func minute(_ date: Date) -> String { String(time(date).dropLast(3)) }
+
+    /// `1 session`, `2 sessions`.
+    static func sessions(_ count: Int) -> String { "\(count) session\(count == 1 ? "" : "s")" }
 
     /// The two largest units.
     static func duration(_ seconds: Double) -> String {
@@ -51,7 +58,22 @@ enum SessionText {
         ]
     }
 
+    /// JSON on one line. What a terminal would take for more than a sign to show is an escape there too.
     static func json(_ object: JSONObject) -> String {
-        String(decoding: JSONValue.object(object).serialized, as: UTF8.self)
+        let text = String(decoding: JSONValue.object(object).serialized, as: UTF8.self)
+        guard text.unicodeScalars.contains(where: LineLogHandler.isUnfit) else { return text }
+        var out = ""
+        for scalar in text.unicodeScalars {
+            if LineLogHandler.isUnfit(scalar) {
+                // Such characters stand in strings alone (RFC 8259 §7): one beyond U+FFFF is two escapes.
+                for unit in String(scalar).utf16 {
+                    let digits = String(unit, radix: 16)
+                    out += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+                }
+            } else {
+                out.unicodeScalars.append(scalar)
+            }
+        }
+        return out
     }
 }

@@ -11,8 +11,7 @@ struct SessionsCommand: AsyncParsableCommand {
         abstract: "List, look at, count, end, watch and move the sessions in Redis.",
         discussion: """
             They are those of REDIS_URL and REDIS_KEY_PREFIX, whichever store serve uses; SESSION_KEYS opens what lists need of \
-            sealed ones. No provider is asked, and of its settings only OIDC_ISSUER counts: users are looked up by issuer and \
-            sub. Nothing shows a token or an ID unless it is asked to with --show-secrets. A session is named by its handle, as \
+            sealed ones. No provider is asked, and of its settings only OIDC_ISSUER counts, which may be missing. Nothing shows a token or an ID unless it is asked to with --show-secrets. A session is named by its handle, as \
             in the log.
 
             EXIT CODES
@@ -26,25 +25,49 @@ struct SessionsCommand: AsyncParsableCommand {
 }
 
 /// The sessions in Redis, for a command that works on them.
-enum OpenedSessions {
+struct OpenedSessions: Sendable {
+    /// Those of `REDIS_URL`.
+    let store: RedisSessionStore
+    /// Those of `REDIS_SECONDARY_URL`, of a hybrid store: what is to end must end there too, or it comes back.
+    let secondary: RedisSessionStore?
+    let settings: GatewaySettings
+
+    /// The secondary first: what is ended in the primary is copied from there else.
+    var all: [RedisSessionStore] { [secondary, store].compactMap { $0 } }
+
     /// Calls `body` with the store, and ends with an exit code that says what went wrong.
     ///
-    /// - Parameter issuer: the issuer of users that are named, instead of `OIDC_ISSUER`.
+    /// - Parameters:
+    ///   - both: whether the second store of a hybrid one is wanted too.
+    ///   - issuer: what stands for `OIDC_ISSUER` where that is not set.
+    ///   - patience: how long a call to Redis may take.
     static func with<Value: Sendable>(
-        _ options: SettingsOptions, issuer: String? = nil,
-        _ body: @escaping @Sendable (RedisSessionStore, GatewaySettings) async throws -> Value
+        _ options: SettingsOptions, both: Bool = false, issuer: String? = nil, patience: Duration = .seconds(5),
+        _ body: @escaping @Sendable (OpenedSessions) async throws -> Value
     ) async throws -> Value {
-        let loaded = try await settings(options, issuer: issuer)
-        let store = RedisSessionStore(
-            configuration: try configuration(loaded), policy: StoreFactory(settings: loaded, logger: silent).policy,
-            logger: silent)
+        var settings = try await settings(options)
+        if settings.oidcIssuer.isEmpty, let issuer { settings.oidcIssuer = issuer }
+        let factory = StoreFactory(settings: settings, logger: silent)
+        func store(_ configuration: RedisStoreConfiguration) -> RedisSessionStore {
+            var configuration = configuration
+            configuration.commandTimeout = patience
+            // Nothing is read twice.
+            configuration.nearCache = nil
+            return RedisSessionStore(configuration: configuration, policy: factory.policy, logger: silent)
+        }
+        let isHybrid = settings.effectiveStore == .hybrid
+        let opened = OpenedSessions(
+            store: store(try factory.primary()),
+            secondary: both && isHybrid ? try factory.secondary().map(store) : nil, settings: settings)
         do {
             return try await withThrowingTaskGroup(of: Value?.self) { group in
-                group.addTask {
-                    try? await store.run()
-                    return nil
+                for store in opened.all {
+                    group.addTask {
+                        try? await store.run()
+                        return nil
+                    }
                 }
-                group.addTask { try await body(store, loaded) }
+                group.addTask { try await body(opened) }
                 defer { group.cancelAll() }
                 while let result = try await group.next() {
                     if let result { return result }
@@ -62,27 +85,19 @@ enum OpenedSessions {
     }
 
     /// The settings, if they name a Redis.
-    static func settings(_ options: SettingsOptions, issuer: String?) async throws -> GatewaySettings {
-        var settings: GatewaySettings
+    static func settings(_ options: SettingsOptions) async throws -> GatewaySettings {
+        let settings: GatewaySettings
         do {
             settings = try await options.load(needsProvider: false)
         } catch {
             throw Failure("\(error)", .wrongSetting)
         }
-        if let issuer { settings.oidcIssuer = issuer }
         guard settings.effectiveStore != .memory || settings.redis.isURLGiven else {
             throw Failure(
                 "REDIS_URL is missing; give the Redis that has the sessions: those in a process's memory can't be seen from outside",
                 .wrongSetting)
         }
         return settings
-    }
-
-    static func configuration(_ settings: GatewaySettings) throws -> RedisStoreConfiguration {
-        var configuration = try StoreFactory(settings: settings, logger: silent).primary()
-        // Nothing is read twice.
-        configuration.nearCache = nil
-        return configuration
     }
 
     /// What is to be said is said by the commands.

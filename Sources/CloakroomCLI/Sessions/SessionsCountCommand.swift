@@ -7,42 +7,46 @@ struct SessionsCountCommand: AsyncParsableCommand {
         commandName: "count",
         abstract: "Count sessions.",
         discussion: """
-            Says at once about how many there are, from a sample, and says so; up to a thousand keys it is exact. --exact walks \
-            over all of them.
+            Says at once about how many there are, from a sample of the keys, and says so; with a few thousand keys the sample \
+            is all of them. --exact walks over all keys, some seconds for a million.
 
             EXAMPLES
               cloakroom sessions count
               cloakroom sessions count --exact
               cloakroom sessions count --user alice
-              cloakroom sessions count --json
+              cloakroom sessions count --json | jq .count
+
+            EXIT CODES
+              0 done, 1 failed, 64 unknown flag, 69 Redis can't be reached, 78 wrong setting
             """
     )
 
     @OptionGroup var options: SettingsOptions
+    @OptionGroup var who: UserOptions
     @Flag(help: "Count every one.")
     var exact = false
-    @Option(help: ArgumentHelp("Those of one user.", valueName: "sub or name"))
-    var user: String?
-    @Option(help: ArgumentHelp("The issuer of that user (default: OIDC_ISSUER).", valueName: "url"))
-    var issuer: String?
     @Flag(help: "Print a JSON object.")
     var json = false
 
     func run() async throws {
         try await failing {
-            let (count, isExact) = try await OpenedSessions.with(options, issuer: issuer) { store, _ in
-                if let user { return (try await SessionsListCommand.sessions(of: user, in: store).count, true) }
-                let estimate = try await store.estimatedSessionCount()
-                guard exact else { return (estimate, estimate < 1000) }
-                let progress = Progress("counted", of: estimate)
-                defer { progress.end() }
-                return (try await store.sessionCount { progress.step($0) }, true)
-            }
+            let (count, isExact) = try await OpenedSessions.with(options) { try await self.look(in: $0.store) }
             if json {
                 try Output.standard.line(SessionText.json(["count": .number("\(count)"), "is_exact": .bool(isExact)]))
             } else {
                 try Output.standard.line(isExact ? "\(count)" : "about \(count) (--exact counts them)")
             }
         }
+    }
+
+    private func look(in store: RedisSessionStore) async throws -> (Int, isExact: Bool) {
+        if let user = who.user {
+            return (try await UserOptions.sessions(of: user, issuer: who.issuer, in: store).count, true)
+        }
+        let estimate = try await store.sessionEstimate()
+        guard exact else { return estimate }
+        let progress = Progress("counted", of: estimate.count)
+        defer { progress.end() }
+        return (try await store.sessionCount { progress.step($0) }, true)
     }
 }

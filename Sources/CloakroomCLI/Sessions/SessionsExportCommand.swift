@@ -15,10 +15,14 @@ struct SessionsExportCommand: AsyncParsableCommand {
             EXAMPLES
               cloakroom sessions export --output sessions.jsonl
               cloakroom sessions export | REDIS_URL=redis://new:6379/0 cloakroom sessions import
+
+            EXIT CODES
+              0 all are in the file, 1 failed, 64 unknown flag, 69 Redis can't be reached, 78 wrong setting, 141 nobody reads \
+            any more
             """
     )
 
-    /// How many sessions are asked for at once.
+    /// How many keys are looked at in one step.
     private static let stretch = 2000
 
     @OptionGroup var options: SettingsOptions
@@ -30,11 +34,13 @@ struct SessionsExportCommand: AsyncParsableCommand {
     func run() async throws {
         try await failing {
             let out = try open()
-            let (count, skipped) = try await OpenedSessions.with(options) { store, _ in
-                try await write(store, to: out)
+            let (count, skipped) = try await OpenedSessions.with(options, patience: .seconds(10)) { opened in
+                try await write(opened.store, to: out)
             }
-            if skipped > 0 { Console.complain("\(skipped) keys hold no record, and were left out.") }
-            Console.complain("Exported \(count) session\(count == 1 ? "" : "s").")
+            if skipped > 0 {
+                Console.complain("Left out \(skipped): no record, or nobody can tell when it ends.")
+            }
+            Console.complain("Exported \(SessionText.sessions(count)).")
         }
     }
 
@@ -47,43 +53,58 @@ struct SessionsExportCommand: AsyncParsableCommand {
             }
             return .standard
         }
-        let flags = after == nil ? O_WRONLY | O_CREAT | O_EXCL : O_WRONLY | O_APPEND
+        let flags = after == nil ? O_WRONLY | O_CREAT | O_EXCL : O_RDWR | O_APPEND
         let descriptor = Foundation.open(output, flags | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw Failure("can't write to \(LineLogHandler.visible(output)): \(String(cString: strerror(errno)))")
         }
-        return Output(descriptor: descriptor)
+        let out = Output(descriptor: descriptor)
+        // A line that was cut off ends here, and is one line that can't be read.
+        if after != nil, !out.isAtLineStart { try out.write([UInt8(ascii: "\n")]) }
+        return out
     }
 
     private func write(_ store: RedisSessionStore, to out: Output) async throws -> (count: Int, skipped: Int) {
         var cursor = after.map { SessionPage.Cursor($0) }
         let progress = Progress("exported", of: try await store.estimatedSessionCount())
         defer { progress.end() }
-        if after == nil { try out.write(SessionFile.head(keyPrefix: store.sessionKeyPrefix)) }
         var (count, skipped) = (0, 0)
         var bytes: [UInt8] = []
         do {
             // The next stretch is on its way while this one is written.
-            var ahead = try await store.storedSessions(after: cursor, count: Self.stretch)
+            var page = try await store.storedSessions(after: cursor, count: Self.stretch)
+            if after == nil {
+                bytes = SessionFile.head(
+                    keyPrefix: store.sessionKeyPrefix,
+                    defaultIssuer: try await store.defaultIssuer(seenIn: page.sessions))
+            }
             while true {
-                let (sessions, left, next) = ahead
+                let next = page.next
                 async let following = next == nil ? nil : store.storedSessions(after: next, count: Self.stretch)
-                bytes.removeAll(keepingCapacity: true)
-                for session in sessions { SessionFile.write(session, to: &bytes) }
+                for session in page.sessions { SessionFile.write(session, to: &bytes) }
                 try out.write(bytes)
-                count += sessions.count
-                skipped += left
+                bytes.removeAll(keepingCapacity: true)
+                count += page.sessions.count
+                skipped += page.skipped
                 progress.step(count)
                 cursor = next
                 guard let stretch = try await following else { break }
-                ahead = stretch
+                page = stretch
             }
         } catch let error as SessionStoreError {
-            progress.end()
-            let rest = cursor.map { " --after \($0.text)" } ?? ""
-            throw Failure("after \(count) sessions: \(error); go on with: cloakroom sessions export\(rest)")
+            throw Failure(stopped(count, "\(error)", cursor), error.code == .unavailable ? .unavailable : .failure)
+        } catch let failure as Failure {
+            // Such as a full disk.
+            throw Failure(stopped(count, failure.line, cursor), failure.code)
         }
         try out.write(SessionFile.end(count: count))
         return (count, skipped)
+    }
+
+    private func stopped(_ count: Int, _ reason: String, _ cursor: SessionPage.Cursor?) -> String {
+        guard let cursor else { return "stopped at the beginning: \(reason); begin anew" }
+        let file = output.map { " --output \(LineLogHandler.visible($0))" } ?? " >> FILE"
+        return "stopped after \(SessionText.sessions(count)): \(reason); go on with: "
+            + "cloakroom sessions export --after \(cursor.text)\(file)"
     }
 }

@@ -11,7 +11,7 @@ struct SessionsListCommand: AsyncParsableCommand {
         abstract: "List sessions, a page at a time.",
         discussion: """
             All sessions come in no order; those of a user, the newest first. Names and user agents are whatever users and \
-            browsers say of themselves.
+            browsers say of themselves. Where the terminal has no room for all columns, the last ones are left out.
 
             EXAMPLES
               The first page, and the next:
@@ -24,14 +24,14 @@ struct SessionsListCommand: AsyncParsableCommand {
 
               For a program:
                 cloakroom sessions list --limit 1000 --json | jq -r '.sessions[].handle'
+
+            EXIT CODES
+              0 done, 1 failed, 64 unknown flag, 69 Redis can't be reached, 78 wrong setting
             """
     )
 
     @OptionGroup var options: SettingsOptions
-    @Option(help: ArgumentHelp("Those of one user.", valueName: "sub or name"))
-    var user: String?
-    @Option(help: ArgumentHelp("The issuer of that user (default: OIDC_ISSUER).", valueName: "url"))
-    var issuer: String?
+    @OptionGroup var who: UserOptions
     @Option(help: "About how many.")
     var limit = 50
     @Option(help: ArgumentHelp("Go on where another page ended.", valueName: "cursor"))
@@ -41,38 +41,20 @@ struct SessionsListCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...10_000).contains(limit) else { throw ValidationError("--limit is 1 to 10000") }
-        guard user == nil || after == nil else { throw ValidationError("--after goes without --user") }
+        guard who.user == nil || after == nil else { throw ValidationError("--after goes without --user") }
     }
 
     func run() async throws {
         try await failing {
-            let page = try await OpenedSessions.with(options, issuer: issuer) { store, _ in
-                guard let user else {
-                    return try await store.sessions(after: after.map { SessionPage.Cursor($0) }, limit: limit)
+            let page = try await OpenedSessions.with(options) { opened in
+                guard let user = who.user else {
+                    return try await opened.store.sessions(after: after.map { SessionPage.Cursor($0) }, limit: limit)
                 }
-                return SessionPage(sessions: try await Self.sessions(of: user, in: store), next: nil)
+                let found = try await UserOptions.sessions(of: user, issuer: who.issuer, in: opened.store)
+                return SessionPage(sessions: found.map(\.summary), next: nil)
             }
             try show(page)
         }
-    }
-
-    /// The sessions of the user with this `sub`, else of those with this name.
-    static func sessions(of user: String, in store: RedisSessionStore) async throws -> [SessionSummary] {
-        let bySubject = try await store.sessions(ofUser: user)
-        guard bySubject.isEmpty else { return bySubject }
-        let progress = Progress("looked at", of: try? await store.estimatedSessionCount())
-        defer { progress.end() }
-        var found: [SessionHandle: SessionSummary] = [:]
-        var cursor: SessionPage.Cursor?
-        var seen = 0
-        repeat {
-            let page = try await store.sessions(after: cursor, limit: 1000)
-            for session in page.sessions where session.userName == user { found[session.handle] = session }
-            seen += page.sessions.count
-            progress.step(seen)
-            cursor = page.next
-        } while cursor != nil
-        return found.values.sorted { $0.createdAt > $1.createdAt }
     }
 
     private func show(_ page: SessionPage) throws {
@@ -84,21 +66,30 @@ struct SessionsListCommand: AsyncParsableCommand {
                 ]))
             return
         }
-        let now = Date()
-        var table = TextTable(["HANDLE", "USER", "BEGAN (UTC)", "LEFT", "IDLE", "DEVICE", "ADDRESS"])
-        for session in page.sessions {
+        if page.sessions.isEmpty {
+            Console.complain(page.next == nil ? "No sessions." : "No sessions on this page.")
+        } else {
+            for line in Self.table(page.sessions, at: Date()).lines(width: Terminal.width) {
+                try Output.standard.line(line)
+            }
+        }
+        if let next = page.next { Console.complain("More: cloakroom sessions list --after \(next.text)") }
+    }
+
+    static func table(_ sessions: [SessionSummary], at now: Date) -> TextTable {
+        var table = TextTable([
+            .init(heading: "HANDLE"), .init(heading: "USER", isWhole: false, rank: 1),
+            .init(heading: "BEGAN (UTC)", rank: 3), .init(heading: "LEFT", rank: 2), .init(heading: "IDLE", rank: 5),
+            .init(heading: "DEVICE", isWhole: false, rank: 4), .init(heading: "ADDRESS", isWhole: false, rank: 6),
+        ])
+        for session in sessions {
             table.add([
-                session.handle.description, SessionText.user(session), SessionText.time(session.createdAt),
+                session.handle.description, SessionText.user(session), SessionText.minute(session.createdAt),
                 SessionText.duration(session.expiresAt.timeIntervalSince(now)),
                 session.lastSeenAt.map { SessionText.duration(now.timeIntervalSince($0)) } ?? "-",
                 SessionText.device(session.client?.userAgent), session.client?.address ?? "-",
             ])
         }
-        if page.sessions.isEmpty {
-            Console.complain(page.next == nil ? "No sessions." : "No sessions on this page.")
-        } else {
-            for line in table.lines(width: Terminal.width) { try Output.standard.line(line) }
-        }
-        if let next = page.next { Console.complain("More: cloakroom sessions list --after \(next.text)") }
+        return table
     }
 }

@@ -9,22 +9,23 @@ struct SessionsRevokeCommand: AsyncParsableCommand {
         abstract: "End sessions: their users must log in again.",
         discussion: """
             Every replica answers 401 within 100 ms. The provider is not told: a user who is still logged in there may log in \
-            without a password.
+            without a password. With SESSION_STORE=hybrid sessions end in both stores.
 
             EXAMPLES
               cloakroom sessions revoke 5f2c9a0b1d3e4f5a6b7c8d9e
               cloakroom sessions revoke --user f81d4fae-7dec-11d0-a765-00a0c91e6bf6
               cloakroom sessions revoke --all --yes
+
+            EXIT CODES
+              0 all that was named has ended, 1 failed or not found, 64 unknown flag, or nobody is there to be asked, \
+            69 Redis can't be reached, 78 wrong setting
             """
     )
 
     @OptionGroup var options: SettingsOptions
     @Argument(help: "The handles of sessions.")
     var handles: [String] = []
-    @Option(help: ArgumentHelp("All sessions of one user.", valueName: "sub or name"))
-    var user: String?
-    @Option(help: ArgumentHelp("The issuer of that user (default: OIDC_ISSUER).", valueName: "url"))
-    var issuer: String?
+    @OptionGroup var who: UserOptions
     @Flag(help: "All sessions of everybody.")
     var all = false
     @Flag(help: "Do not ask.")
@@ -33,7 +34,7 @@ struct SessionsRevokeCommand: AsyncParsableCommand {
     var json = false
 
     func validate() throws {
-        guard [!handles.isEmpty, user != nil, all].count(where: { $0 }) == 1 else {
+        guard [!handles.isEmpty, who.user != nil, all].count(where: { $0 }) == 1 else {
             throw ValidationError("give handles, or --user, or --all")
         }
     }
@@ -47,47 +48,89 @@ struct SessionsRevokeCommand: AsyncParsableCommand {
                 }
                 return handle
             }
-            let missing = try await OpenedSessions.with(options, issuer: issuer) { store, _ in
-                try await revoke(wanted, store)
+            let missing = try await OpenedSessions.with(options, both: true) { opened in
+                if all { return try await revokeAll(opened) }
+                if let user = who.user { return try await revoke(user: user, opened) }
+                return try await revoke(Set(wanted), opened)
             }
             guard missing.isEmpty else {
-                throw Failure("there is no session " + missing.map(\.description).joined(separator: ", "))
+                throw Failure("there is no session " + missing.map(\.description).sorted().joined(separator: ", "))
             }
         }
     }
 
-    /// - Returns: the handles for which there was no session.
-    private func revoke(_ handles: [SessionHandle], _ store: RedisSessionStore) async throws -> [SessionHandle] {
-        try await SessionEndReason.revokedByOperator.around {
-            if all {
-                try ask("End all sessions, about \(try await store.estimatedSessionCount())?")
-                try say(try await store.deleteAllSessions())
-                return []
-            }
-            var missing: [SessionHandle] = []
-            var count = 0
-            if let user {
-                let sessions = try await SessionsListCommand.sessions(of: user, in: store)
-                guard !sessions.isEmpty else { throw Failure("\"\(LineLogHandler.visible(user))\" has no sessions") }
-                try ask(
-                    "End \(sessions.count) session\(sessions.count == 1 ? "" : "s") of \(LineLogHandler.visible(user))?"
-                )
-                // By what they are of, so that those that begin meanwhile end too.
-                for owner in Set(sessions.compactMap(\.user)) {
-                    count += try await store.deleteSessions(ofUser: owner, except: nil)
-                }
-                for session in sessions where session.user == nil {
-                    if try await store.deleteSession(session.handle, ofUser: nil) { count += 1 }
-                }
-            } else {
-                try ask("End \(handles.count) session\(handles.count == 1 ? "" : "s")?")
-                for handle in handles {
-                    if try await store.deleteSession(handle, ofUser: nil) { count += 1 } else { missing.append(handle) }
-                }
-            }
-            try say(count)
-            return missing
+    private func revokeAll(_ opened: OpenedSessions) async throws -> Set<SessionHandle> {
+        try ask("End all sessions, about \(try await opened.store.estimatedSessionCount())?")
+        var count = 0
+        for store in opened.all { count = max(count, try await store.deleteAllSessions()) }
+        try say(count)
+        return []
+    }
+
+    // MARK: One user's
+
+    private func revoke(user: String, _ opened: OpenedSessions) async throws -> Set<SessionHandle> {
+        let shown = LineLogHandler.visible(user)
+        var found = try await sessions(of: user, opened)
+        guard !found.isEmpty else { throw Failure("\"\(shown)\" has no sessions") }
+        let users = Set(found.map { UserIdentity(issuer: $0.1.summary.issuer, subject: $0.1.summary.subject ?? "") })
+        guard users.count == 1, let one = users.first else {
+            let list = users.map { LineLogHandler.visible("\($0.subject) (\($0.issuer ?? "-"))") }.sorted()
+            throw Failure(
+                "\"\(shown)\" names \(users.count) users; give one by sub and --issuer: "
+                    + list.prefix(10).joined(separator: ", "))
         }
+        let handles = Set(found.map(\.1.summary.handle))
+        try ask("End \(SessionText.sessions(handles.count)) of \(shown)?")
+        var ended: Set<SessionHandle> = []
+        // Some may have begun meanwhile.
+        for _ in 0..<5 where !found.isEmpty {
+            for store in opened.all {
+                let names = found.filter { $0.0 === store }.map(\.1)
+                if try await store.end(names.map(\.name)) > 0 { ended.formUnion(names.map(\.summary.handle)) }
+            }
+            found = []
+            // By the index: a walk over all would be a long one, and for what a moment has brought.
+            for store in opened.all {
+                found += try await store.locate(subject: one.subject, issuer: one.issuer).map { (store, $0) }
+            }
+        }
+        try say(ended.count)
+        return []
+    }
+
+    private func sessions(
+        of user: String, _ opened: OpenedSessions
+    ) async throws -> [(RedisSessionStore, LocatedSession)] {
+        var found: [(RedisSessionStore, LocatedSession)] = []
+        for store in opened.all {
+            found += try await UserOptions.sessions(of: user, issuer: who.issuer, in: store).map { (store, $0) }
+        }
+        return found
+    }
+
+    // MARK: By handle
+
+    private func revoke(_ handles: Set<SessionHandle>, _ opened: OpenedSessions) async throws -> Set<SessionHandle> {
+        try ask("End \(SessionText.sessions(handles.count))?")
+        var ended: Set<SessionHandle> = []
+        for store in opened.all {
+            let progress = Progress("looked at", of: try? await store.estimatedSessionCount())
+            defer { progress.end() }
+            // A plain record that becomes a sealed one meanwhile is looked for once more, under its new name.
+            var missing = handles
+            for _ in 0..<2 where !missing.isEmpty {
+                let found = try await store.locate(missing) { progress.step($0) }
+                guard !found.isEmpty else { break }
+                for (handle, name) in found where try await store.end([name]) > 0 {
+                    ended.insert(handle)
+                    missing.remove(handle)
+                }
+                missing.formIntersection(found.keys)
+            }
+        }
+        try say(ended.count)
+        return handles.subtracting(ended)
     }
 
     private func ask(_ question: String) throws {
@@ -98,6 +141,6 @@ struct SessionsRevokeCommand: AsyncParsableCommand {
 
     private func say(_ count: Int) throws {
         try Output.standard.line(
-            json ? SessionText.json(["ended": .number("\(count)")]) : "Ended \(count) session\(count == 1 ? "" : "s").")
+            json ? SessionText.json(["ended": .number("\(count)")]) : "Ended \(SessionText.sessions(count)).")
     }
 }

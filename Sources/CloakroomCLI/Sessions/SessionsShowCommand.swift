@@ -10,7 +10,8 @@ struct SessionsShowCommand: AsyncParsableCommand {
         commandName: "show",
         abstract: "Show one session: what GET and TTL would say, without a secret.",
         discussion: """
-            Looks through all sessions for the handle, which takes some seconds among a million.
+            Looks through all sessions for the handle, which takes some seconds among a million. --show-secrets shows the record \
+            as it is stored; a sealed one opens with the user's cookie alone.
 
             EXAMPLES
               cloakroom sessions show 5f2c9a0b1d3e4f5a6b7c8d9e
@@ -18,6 +19,9 @@ struct SessionsShowCommand: AsyncParsableCommand {
 
               The record as it is stored, tokens and all:
                 cloakroom sessions show 5f2c9a0b1d3e4f5a6b7c8d9e --show-secrets
+
+            EXIT CODES
+              0 done, 1 failed or not found, 64 unknown flag, 69 Redis can't be reached, 78 wrong setting
             """
     )
 
@@ -35,10 +39,10 @@ struct SessionsShowCommand: AsyncParsableCommand {
                 throw Failure(
                     "\"\(LineLogHandler.visible(handle))\" is no handle: 24 characters 0-9 a-f", .validationFailure)
             }
-            let details = try await OpenedSessions.with(options) { store, _ in
-                let progress = Progress("looked at", of: try? await store.estimatedSessionCount())
+            let details = try await OpenedSessions.with(options) { opened in
+                let progress = Progress("looked at", of: try? await opened.store.estimatedSessionCount())
                 defer { progress.end() }
-                return try await store.details(of: wanted) { progress.step($0) }
+                return try await opened.store.details(of: wanted) { progress.step($0) }
             }
             guard let details else { throw Failure("there is no session \(wanted)") }
             if showSecrets { Console.complain("Secrets follow: whoever has them can be that user.") }

@@ -17,6 +17,9 @@ struct SessionsWatchCommand: AsyncParsableCommand {
             EXAMPLES
               cloakroom sessions watch
               cloakroom sessions watch --json | jq 'select(.event == "ended")'
+
+            EXIT CODES
+              1 failed, 64 unknown flag, 69 Redis can't be reached, 78 wrong setting, 130 Ctrl-C, 141 nobody reads any more
             """
     )
 
@@ -26,11 +29,11 @@ struct SessionsWatchCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await failing {
-            let settings = try await OpenedSessions.settings(options, issuer: nil)
-            let watch = SessionWatch(
-                try OpenedSessions.configuration(settings),
-                policy: StoreFactory(settings: settings, logger: OpenedSessions.silent).policy,
-                logger: OpenedSessions.silent)
+            let settings = try await OpenedSessions.settings(options)
+            let factory = StoreFactory(settings: settings, logger: OpenedSessions.silent)
+            var configuration = try factory.primary()
+            configuration.nearCache = nil
+            let watch = SessionWatch(configuration, policy: factory.policy, logger: OpenedSessions.silent)
             do {
                 try await watch.run { change in try show(change) }
             } catch let error as SessionStoreError {

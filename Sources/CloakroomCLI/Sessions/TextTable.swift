@@ -2,14 +2,22 @@ import CloakroomGateway
 
 /// Rows under headings, in columns as wide as what stands in them, or as the terminal lets them be.
 struct TextTable {
+    struct Column {
+        let heading: String
+        /// Whether what stands in it is of use as a whole alone, such as a handle that is to be copied.
+        var isWhole = true
+        /// Where there is no room for all columns, those with the highest rank are left out first.
+        var rank = 0
+    }
+
     /// A column that may be cut has at least this many characters left.
-    private static let least = 6
+    private static let least = 8
     private static let gap = 2
 
-    let headings: [String]
+    let columns: [Column]
     private(set) var rows: [[String]] = []
 
-    init(_ headings: [String]) { self.headings = headings }
+    init(_ columns: [Column]) { self.columns = columns }
 
     /// - Parameter cells: text from outside too: what could move the cursor or turn the text around is shown as an escape.
     mutating func add(_ cells: [String]) {
@@ -18,30 +26,43 @@ struct TextTable {
 
     /// - Parameter width: how many characters a line may have; `nil` for any number.
     func lines(width: Int?) -> [String] {
-        let all = [headings] + rows
-        var widths = headings.indices.map { column in all.map { Self.width($0[column]) }.max() ?? 0 }
-        if let width {
-            var excess = widths.reduce(0, +) + Self.gap * (widths.count - 1) - width
-            // The widest gives way first.
-            while excess > 0, let widest = widths.indices.max(by: { widths[$0] < widths[$1] }),
-                widths[widest] > Self.least
-            {
-                widths[widest] -= 1
-                excess -= 1
+        let all = [columns.map(\.heading)] + rows
+        let natural = columns.indices.map { column in all.map { Self.width($0[column]) }.max() ?? 0 }
+        var shown = Array(columns.indices)
+        var widths = natural
+        while let width {
+            if let fitting = fitted(natural, shown, width) {
+                widths = fitting
+                break
             }
+            guard shown.count > 1, let last = shown.max(by: { columns[$0].rank < columns[$1].rank }) else { break }
+            shown.removeAll { $0 == last }
         }
         return all.map { row in
             var line = ""
-            for (column, cell) in row.enumerated() {
-                let text = Self.cut(cell, to: widths[column])
+            for (place, column) in shown.enumerated() {
+                let text = Self.cut(row[column], to: widths[column])
                 line += text
-                if column < row.count - 1 {
+                if place < shown.count - 1 {
                     line += String(repeating: " ", count: widths[column] - Self.width(text) + Self.gap)
                 }
             }
             while line.last == " " { line.removeLast() }
             return line
         }
+    }
+
+    /// Widths with which these columns fit; `nil` if they can't. The widest gives way first.
+    private func fitted(_ natural: [Int], _ shown: [Int], _ width: Int) -> [Int]? {
+        var widths = natural
+        var excess = shown.reduce(0) { $0 + widths[$1] } + Self.gap * (shown.count - 1) - width
+        while excess > 0 {
+            let flexible = shown.filter { !columns[$0].isWhole && widths[$0] > Self.least }
+            guard let widest = flexible.max(by: { widths[$0] < widths[$1] }) else { return nil }
+            widths[widest] -= 1
+            excess -= 1
+        }
+        return widths
     }
 
     private static func cut(_ text: String, to width: Int) -> String {

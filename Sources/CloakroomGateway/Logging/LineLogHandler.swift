@@ -133,6 +133,9 @@ public struct LineLogHandler: LogHandler {
     /// Text from outside as it may be shown: what could move the cursor, or turn the direction of the text, is an escape.
     package static func visible(_ text: String) -> String { escaped(text) }
 
+    /// Whether a terminal may take a character for more than a sign to show.
+    package static func isUnfit(_ scalar: Unicode.Scalar) -> Bool { isUnfit(scalar, isQuoted: false) }
+
     private static func isUnfit(_ scalar: Unicode.Scalar, isQuoted: Bool) -> Bool {
         if scalar.isASCII {
             return scalar.value < 0x20 || scalar.value == 0x7F || (isQuoted && (scalar == "\"" || scalar == "\\"))

@@ -3,6 +3,15 @@ import CloakroomRedisClient
 
 import struct Foundation.Date
 
+/// A session's place in an index.
+struct IndexEntry: Sendable {
+    let index: String
+    /// The name of its record.
+    let member: String
+    /// When it ends at the latest, in milliseconds of the Unix time.
+    let score: Int
+}
+
 /// Which sessions a user has, and which began within one session at the identity provider: sorted sets of record names,
 /// scored by when each session ends at the latest, to the millisecond: the oldest session has the lowest score.
 ///
@@ -79,6 +88,38 @@ struct SessionIndex: Sendable {
             _ = try? await calls.write(
                 RedisScript.heal.command([index] + names.map(keys.session), members.map { .text($0) }))
         }
+    }
+
+    /// Enters sessions that keep a place that they have, by plain commands, which cost the server a third of what a script does.
+    /// Before Redis 7.0 a script does it.
+    ///
+    /// - Parameter now: in milliseconds of the Unix time.
+    func enter(_ entries: [IndexEntry], now: Int) async throws {
+        guard !entries.isEmpty else { return }
+        let commands = entries.flatMap { entry -> [RedisCommand] in
+            let life = max(1, entry.score - now)
+            return [
+                RedisCommand(
+                    "ZADD", [.text(entry.index), .text("NX"), .integer(entry.score), .text(entry.member)], key: 0,
+                    isIdempotent: true),
+                // Lasts as long as the longest session in it.
+                .expire(entry.index, milliseconds: life, only: "NX"),
+                .expire(entry.index, milliseconds: life, only: "GT"),
+            ]
+        }
+        let replies = try await calls.sendUnchecked(commands)
+        var error: RedisServerError?
+        for case .error(let refusal) in replies { error = refusal }
+        guard let error else { return }
+        guard CreateTransaction.means(error.kind) else { throw RedisFailure.storeError(error, mayBeInPart: true) }
+        _ = try await calls.write(
+            entries.map { entry in
+                RedisScript.index.command(
+                    [entry.index],
+                    [
+                        .text(""), .text(""), .text(entry.member), .integer(entry.score), .integer(now), .text("NX"),
+                    ])
+            })
     }
 
     static func milliseconds(_ date: Date) -> Int { Int(date.timeIntervalSince1970 * 1000) }

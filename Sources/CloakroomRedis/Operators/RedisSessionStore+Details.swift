@@ -27,23 +27,15 @@ package struct SessionDetails: Sendable {
 }
 
 extension RedisSessionStore {
-    /// Looks for the session of this handle, by a walk over all of them.
+    /// What there is of the session with this handle, which is looked for among all.
     ///
     /// - Parameter progress: called with how many were looked at.
     /// - Throws: ``SessionStoreError`` when the store can't tell.
     package func details(
         of handle: SessionHandle, progress: (Int) -> Void = { _ in }
     ) async throws -> SessionDetails? {
-        var walk = try await SessionWalk(nil, client: calls.client, keys: keys)
-        var seen = 0
-        while let names = try await walk.next(count: 1000) {
-            seen += names.count
-            progress(seen)
-            for name in names where name.handle == handle {
-                if let found = try await details(of: name) { return found }
-            }
-        }
-        return nil
+        guard let name = try await locate([handle], progress: progress)[handle] else { return nil }
+        return try await details(of: name)
     }
 
     private func details(of name: RecordName) async throws -> SessionDetails? {

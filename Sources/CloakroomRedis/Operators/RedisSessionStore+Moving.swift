@@ -8,14 +8,26 @@ import struct Foundation.Date
 ///
 /// It holds secrets: the name of a plain record is the session's ID.
 package struct StoredSession: Sendable, Equatable {
+    /// What lists need of a sealed session, as it is stored beside it.
+    package struct Summary: Sendable, Equatable {
+        package let record: [UInt8]
+        /// When its key ends: at the session's absolute limit, which may be long after the session's own key.
+        package let end: Int
+
+        package init(record: [UInt8], end: Int) {
+            self.record = record
+            self.end = end
+        }
+    }
+
     package let name: RecordName
     package let record: [UInt8]
     /// When its key ends, in milliseconds of the Unix time.
     package let end: Int
-    /// What lists need, beside a sealed record.
-    package let summary: [UInt8]?
+    /// Beside a sealed record.
+    package let summary: Summary?
 
-    package init(name: RecordName, record: [UInt8], end: Int, summary: [UInt8]?) {
+    package init(name: RecordName, record: [UInt8], end: Int, summary: Summary?) {
         self.name = name
         self.record = record
         self.end = end
@@ -23,131 +35,94 @@ package struct StoredSession: Sendable, Equatable {
     }
 }
 
-/// What became of a session that was to be put into a store.
-package enum StoredSessionOutcome: Sendable, Equatable {
-    case stored
-    /// There is one of that name, or one that was ended.
-    case alreadyThere
-    /// Its time was over.
-    case ended
-    /// Stored, but in no user's list, as it can't be read here.
-    case storedUnlisted
+/// A part of the sessions as they are stored.
+package struct StoredSessionPage: Sendable {
+    package var sessions: [StoredSession] = []
+    /// How many keys hold no record, or one of which nobody can tell when it ends.
+    package var skipped = 0
+    /// Where to go on; `nil` after the last.
+    package var next: SessionPage.Cursor?
 }
 
 extension RedisSessionStore {
     /// What session keys begin with; that of a sealed record is bound into it.
     package var sessionKeyPrefix: String { keys.sessionPrefix }
 
-    /// The sessions of the next stretch, as they are stored.
+    /// The sessions of the next stretch, as they are stored. Those that were ended are left out.
     ///
     /// - Parameters:
     ///   - cursor: where to go on; `nil` for the beginning.
-    ///   - count: about how many to give.
-    /// - Returns: the sessions, how many records could not be taken, as they are of another type, and where to go on, `nil` at
-    ///   the end.
+    ///   - count: about how many keys to look at.
     /// - Throws: ``SessionStoreError`` when the store can't tell.
-    package func storedSessions(
-        after cursor: SessionPage.Cursor?, count: Int
-    ) async throws -> (sessions: [StoredSession], skipped: Int, next: SessionPage.Cursor?) {
+    package func storedSessions(after cursor: SessionPage.Cursor?, count: Int) async throws -> StoredSessionPage {
         var walk = try await SessionWalk(cursor, client: calls.client, keys: keys)
-        guard let names = try await walk.next(count: count) else { return ([], 0, nil) }
+        guard let names = try await walk.next(count: count) else { return StoredSessionPage() }
         let now = SessionIndex.milliseconds(Date())
         let replies = try await calls.sendUnchecked(
             names.flatMap { name -> [RedisCommand] in
-                let key = keys.session(name)
-                return [.get(key), .remainingMilliseconds(key)] + (name.isSealed ? [.get(keys.summary(name))] : [])
+                let asked = [keys.session(name)] + (name.isSealed ? [keys.summary(name)] : [])
+                return asked.flatMap { [.get($0), .remainingMilliseconds($0)] }
             })
-        var sessions: [StoredSession] = []
-        sessions.reserveCapacity(names.count)
-        var skipped = 0
+        var page = StoredSessionPage(next: walk.cursor)
+        page.sessions.reserveCapacity(names.count)
         var index = 0
         for name in names {
-            let (record, life) = (replies[index], replies[index + 1])
-            let summary = name.isSealed ? replies[index + 2] : .null
-            index += name.isSealed ? 3 : 2
-            switch (record, life) {
+            defer { index += name.isSealed ? 4 : 2 }
+            switch (replies[index], replies[index + 1]) {
             case (.error(let error), _) where error.kind != .wrongType: throw RedisFailure.storeError(error)
             // Gone meanwhile.
-            case (.null, _): continue
-            case (.bulk(let buffer), .number(let life)) where life > 0:
-                sessions.append(
-                    StoredSession(
-                        name: name, record: Array(buffer.readableBytesView), end: now + Int(life),
-                        summary: summary.bytes))
-            default: skipped += 1
+            case (.null, _), (_, .number(-2)): continue
+            case (.bulk(let buffer), .number(let life)):
+                let record = Array(buffer.readableBytesView)
+                if record == RecordCodec.tombstone { continue }
+                let summary = name.isSealed ? Self.summary(replies[index + 2], life: replies[index + 3], now: now) : nil
+                guard let end = life > 0 ? now + Int(life) : end(of: record, name, summary) else {
+                    page.skipped += 1
+                    continue
+                }
+                page.sessions.append(StoredSession(name: name, record: record, end: end, summary: summary))
+            default: page.skipped += 1
             }
         }
-        return (sessions, skipped, walk.cursor)
+        return page
     }
 
-    /// Puts sessions into the store as they are. One that is there, or has been ended, stays as it is.
+    private static func summary(_ record: RESPValue, life: RESPValue, now: Int) -> StoredSession.Summary? {
+        guard case .bulk(let buffer) = record, case .number(let life) = life, life > 0 else { return nil }
+        return StoredSession.Summary(record: Array(buffer.readableBytesView), end: now + Int(life))
+    }
+
+    /// When a session ends whose key has no TTL, as another program must have written it: at its absolute limit.
+    private func end(of record: [UInt8], _ name: RecordName, _ summary: StoredSession.Summary?) -> Int? {
+        guard let id = name.id else { return summary?.end }
+        let buffer = ByteBuffer(bytes: record)
+        return records.decode(buffer, name: name, id: id).map { SessionIndex.milliseconds($0.expiresAt) }
+    }
+
+    /// The issuer whose users are in the indexes by their `sub` alone, if these sessions tell: what the gateways have as
+    /// `OIDC_ISSUER`.
     ///
-    /// - Returns: what became of each, in the same order.
-    /// - Throws: ``SessionStoreError`` when the store could not confirm it; it may be called again with the same.
-    package func store(_ sessions: [StoredSession]) async throws -> [StoredSessionOutcome] {
-        let now = Date()
-        let present = SessionIndex.milliseconds(now)
-        var outcomes = [StoredSessionOutcome](repeating: .ended, count: sessions.count)
-        let alive = sessions.indices.filter { sessions[$0].end > present }
-        guard !alive.isEmpty else { return outcomes }
-        let replies = try await calls.writeDurably(
-            alive.map { index in
-                let session = sessions[index]
-                return ScriptedCommand(
-                    .setIfAbsent(
-                        keys.session(session.name), .bytes(session.record), milliseconds: session.end - present))
-            })
-        var entries: [ScriptedCommand] = []
-        for (index, reply) in zip(alive, replies) {
-            let session = sessions[index]
-            guard reply == .simpleString("OK") else {
-                outcomes[index] = .alreadyThere
-                continue
-            }
-            guard session.record != RecordCodec.tombstone else {
-                outcomes[index] = .stored
-                continue
-            }
-            if let summary = session.summary {
-                entries.append(
-                    ScriptedCommand(
-                        .set(keys.summary(session.name), .bytes(summary), milliseconds: session.end - present)))
-            }
-            let subjects = subjects(of: session, at: now)
-            outcomes[index] = subjects == nil ? .storedUnlisted : .stored
-            guard let (indexes, score) = subjects else { continue }
-            for key in indexes {
-                entries.append(
-                    RedisScript.index.command(
-                        [key],
-                        [
-                            .text(""), .text(""), .text(session.name.text), .integer(score), .integer(present),
-                            .text("NX"),
-                        ]))
-            }
+    /// - Throws: ``SessionStoreError`` when the store can't tell.
+    package func defaultIssuer(seenIn sessions: [StoredSession]) async throws -> String? {
+        if let issuer = policy.defaultIssuer { return issuer }
+        for session in sessions.prefix(50) {
+            guard let user = summary(of: session)?.user, let issuer = user.issuer else { continue }
+            let index = keys.userIndex(UserIdentity(issuer: nil, subject: user.subject))
+            let place = RedisCommand(
+                "ZSCORE", [.text(index), .text(session.name.text)], key: 0, isIdempotent: true)
+            if try await calls.send(place) != .null { return issuer }
         }
-        if !entries.isEmpty { _ = try await calls.write(entries) }
-        return outcomes
+        return nil
     }
 
-    /// The indexes that a stored session belongs in, and its place there; `nil` if it can't be read.
-    private func subjects(of stored: StoredSession, at now: Date) -> (indexes: [String], score: Int)? {
+    private func summary(of stored: StoredSession) -> SessionSummary? {
         if let id = stored.name.id {
-            guard let session = records.decode(ByteBuffer(bytes: stored.record), name: stored.name, id: id) else {
-                return nil
+            return records.decode(ByteBuffer(bytes: stored.record), name: stored.name, id: id).map {
+                SessionSummary(of: $0, handle: stored.name.handle, lastSeenAt: nil)
             }
-            return (index.indexes(of: session), SessionIndex.score(of: session, at: now, isNew: false))
         }
-        guard let bytes = stored.summary,
-            let summary = sealedSummary(ByteBuffer(bytes: bytes), name: stored.name, life: -1, now: now)
-        else { return nil }
-        let keys = [summary.user.map(keys.userIndex), summary.providerSession.map(keys.providerSessionIndex)]
-        return (keys.compactMap { $0 }, SessionIndex.milliseconds(summary.expiresAt))
-    }
-}
-
-extension RESPValue {
-    fileprivate var bytes: [UInt8]? {
-        if case .bulk(let buffer) = self { Array(buffer.readableBytesView) } else { nil }
+        return stored.summary.flatMap {
+            sealedSummary(ByteBuffer(bytes: $0.record), name: stored.name, life: -1, now: Date())
+        }
     }
 }

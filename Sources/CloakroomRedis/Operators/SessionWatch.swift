@@ -2,6 +2,7 @@ package import Cloakroom
 import CloakroomRedisClient
 package import Logging
 import NIOCore
+import Synchronization
 
 import struct Foundation.Date
 
@@ -30,30 +31,45 @@ package struct SessionWatch: Sendable {
     private let store: RedisSessionStore
     private let client: RedisClient
     private let reports: AsyncStream<Report>
+    private let continuation: AsyncStream<Report>.Continuation
+    private let overflow = Overflow()
 
     private enum Report: Sendable {
         case keys([String])
         case missed
         case confirmed
+        /// By now the server must have confirmed that it reports changes.
+        case due
     }
+
+    /// Whether a report found no room.
+    private final class Overflow: Sendable {
+        let flag = Atomic<Bool>(false)
+    }
+
+    /// How long a server may take to confirm that it reports changes; a quarter of a second is usual.
+    private static let patience = Duration.seconds(5)
 
     package init(_ configuration: RedisStoreConfiguration, policy: SessionPolicy, logger: Logger) {
         store = RedisSessionStore(configuration: configuration, policy: policy, logger: logger)
         let (reports, continuation) = AsyncStream.makeStream(
             of: Report.self, bufferingPolicy: .bufferingOldest(Self.capacity))
         self.reports = reports
+        self.continuation = continuation
         var watching = RedisClientConfiguration(configuration)
         watching.connections = 1
         watching.trackedPrefix = configuration.keyPrefix
-        watching.invalidationObserver = Observer(continuation: continuation)
+        watching.invalidationObserver = Observer(continuation: continuation, overflow: overflow)
         client = RedisClient(configuration: watching, logger: logger)
     }
 
     private struct Observer: InvalidationObserver {
         let continuation: AsyncStream<Report>.Continuation
+        let overflow: Overflow
 
         func invalidated(_ keys: [ByteBuffer]?) {
-            continuation.yield(keys.map { .keys($0.map { String(buffer: $0) }) } ?? .missed)
+            let report = keys.map { Report.keys($0.map { String(buffer: $0) }) } ?? .missed
+            if case .dropped = continuation.yield(report) { overflow.flag.store(true, ordering: .relaxed) }
         }
 
         func trackingInterrupted() { continuation.yield(.missed) }
@@ -71,18 +87,32 @@ package struct SessionWatch: Sendable {
             group.addTask { [client] in await client.run() }
             try await store.ping()
             _ = try await RedisCalls.translatingErrors { try await client.send(.ping) }
+            group.addTask { [continuation] in
+                try await Task.sleep(for: Self.patience)
+                continuation.yield(.due)
+            }
             try await take(tell)
         }
     }
 
     private func take(_ tell: (Change) throws -> Void) async throws {
         var isWatching = false
+        var hasWatched = false
         var known: Set<SessionHandle> = []
         for await report in reports {
+            if overflow.flag.exchange(false, ordering: .relaxed) { try tell(.missed) }
             switch report {
             case .confirmed:
                 if !isWatching { try tell(.watching) }
                 isWatching = true
+                hasWatched = true
+            case .due:
+                guard hasWatched else {
+                    throw SessionStoreError(
+                        .rejected,
+                        reason: "Redis does not report changes of keys: its user needs +client|tracking (docs/redis.md)"
+                    )
+                }
             case .missed:
                 if isWatching { try tell(.missed) }
                 isWatching = false
@@ -120,7 +150,9 @@ package struct SessionWatch: Sendable {
         case .unreadable: return .unreadable(handle)
         case .live:
             guard let summary = look.summary else { return .unreadable(handle) }
-            let isNew = known.count < Self.capacity && known.insert(handle).inserted
+            // It is only to tell young sessions from new ones, so the older ones may be forgotten.
+            if known.count >= Self.capacity { known = [] }
+            let isNew = known.insert(handle).inserted
             let isYoung = Date().timeIntervalSince(summary.createdAt) < Self.youth
             return isNew && isYoung ? .began(summary) : .changed(summary)
         }

@@ -80,7 +80,7 @@ final class CreateTransaction: Sendable {
 
 extension RedisCommand {
     /// `PEXPIRE key milliseconds NX|GT` (Redis 7.0)
-    fileprivate static func expire(_ key: String, milliseconds: Int, only condition: String) -> RedisCommand {
+    static func expire(_ key: String, milliseconds: Int, only condition: String) -> RedisCommand {
         RedisCommand(
             "PEXPIRE", [.text(key), .integer(milliseconds), .text(condition)], key: 0, isIdempotent: true)
     }

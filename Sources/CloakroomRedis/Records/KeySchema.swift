@@ -28,6 +28,9 @@ struct KeySchema: Sendable {
     /// What matches the keys of all sessions in `SCAN`.
     var sessionPattern: String { Self.escaped(sessionPrefix) + "*" }
 
+    /// What matches the keys of sessions whose names begin so.
+    func pattern(of beginning: String) -> String { Self.escaped(sessionPrefix + beginning) + "*" }
+
     /// What matches the keys of all indexes and summaries in `SCAN`.
     var indexPattern: String { Self.escaped(derived("index")) + "*" }
 
@@ -42,7 +45,9 @@ struct KeySchema: Sendable {
     }
 
     /// What lists show of a sealed session.
-    func summary(_ name: RecordName) -> String { derived("index") + "summary:" + name.handle.description }
+    func summary(_ name: RecordName) -> String { summary(handle: name.handle) }
+
+    func summary(handle: SessionHandle) -> String { derived("index") + "summary:" + handle.description }
 
     /// The right to refresh a session: the same key whichever form the session's record has.
     func refreshLease(_ id: SessionID) -> String { refreshLease(handle: id.handle) }

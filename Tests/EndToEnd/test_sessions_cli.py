@@ -31,6 +31,8 @@ from support.redis_server import RedisServer
 from support.servers import Servers
 from support.wait import eventually
 
+pytestmark = pytest.mark.long
+
 ISSUER = "http://127.0.0.1:1"
 
 
@@ -347,24 +349,24 @@ def test_a_file_is_its_owner_s_alone_and_no_file_is_overwritten(store: RedisServ
 
 
 def test_an_import_that_was_cut_short_goes_on(servers: Servers, tmp_path: Path) -> None:
-    store = servers.add(RedisServer(tmp_path / "redis", maxmemory="4mb")).launch()
+    store = servers.add(RedisServer(tmp_path / "redis", maxmemory="2500kb")).launch()
     commands = Commands(tmp_path, store.url)
     end = 4102444800000
     lines = [json.dumps({"cloakroom_sessions": 1, "key_prefix": "session:", "default_issuer": ISSUER})]
-    for number in range(6000):
+    for number in range(2500):
         text = json.dumps(record(f"user-{number}", expires_at="2099-01-01T00:00:00")).encode()
         lines.append(json.dumps({
             "name": new_id(), "record": base64.urlsafe_b64encode(text).decode().rstrip("="), "ends_at": end}))
-    text = "\n".join([*lines, '{"sessions":6000}'])
+    text = "\n".join([*lines, '{"sessions":2500}'])
     stopped = commands.run("import", text=text, expected=1).stderr
     found = re.search(r"stopped after (\d+) sessions: .*OOM.*; go on with: cloakroom sessions import --from-line (\d+)", stopped)
     assert found, stopped
-    assert 0 < int(found[2]) <= int(found[1]) + 2 + 4 * 500
+    assert 0 < int(found[2]) <= int(found[1]) + 2 + 4 * 100
     store.client().config_set("maxmemory", "100mb")
     rest = json.loads(commands.run("import", "--from-line", found[2], "--json", text=text).stdout)
     assert rest["imported"] > 0 and rest["skipped_lines"] == 0
-    assert commands.json("count", "--exact")["count"] == 6000
-    assert commands.json("count", "--user", "user-0")["count"] == commands.json("count", "--user", "user-5999")["count"] == 1
+    assert commands.json("count", "--exact")["count"] == 2500
+    assert commands.json("count", "--user", "user-0")["count"] == commands.json("count", "--user", "user-2499")["count"] == 1
 
 
 def test_sealed_sessions_do_not_move_to_another_prefix(

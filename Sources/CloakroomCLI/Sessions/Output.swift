@@ -39,6 +39,22 @@ struct Output: Sendable {
     }
 }
 
+/// How much of the machine long work takes.
+enum Priority {
+    /// Lets all others go first, such as a gateway on the same machine.
+    static func giveWay() {
+        #if canImport(Glibc)
+        // Here each thread has a priority of its own, which those that it makes get too.
+        let threads = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
+        for thread in threads.compactMap({ UInt32($0) }) {
+            setpriority(__priority_which_t(PRIO_PROCESS.rawValue), thread, 10)
+        }
+        #else
+        setpriority(PRIO_PROCESS, 0, 10)
+        #endif
+    }
+}
+
 /// What the terminal is like.
 enum Terminal {
     static var isOutput: Bool { isatty(1) == 1 }

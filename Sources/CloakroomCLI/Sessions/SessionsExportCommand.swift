@@ -22,8 +22,8 @@ struct SessionsExportCommand: AsyncParsableCommand {
             """
     )
 
-    /// How many keys are looked at in one step.
-    private static let stretch = 2000
+    /// How many keys are looked at in one step: Redis carries it out in a millisecond or so, for which all others wait.
+    private static let stretch = 100
 
     @OptionGroup var options: SettingsOptions
     @Option(help: ArgumentHelp("A file that only its owner can read (default: standard output).", valueName: "path"))
@@ -34,6 +34,7 @@ struct SessionsExportCommand: AsyncParsableCommand {
     func run() async throws {
         try await failing {
             let out = try open()
+            Priority.giveWay()
             let (count, skipped) = try await OpenedSessions.with(options, patience: .seconds(10)) { opened in
                 try await write(opened.store, to: out)
             }

@@ -27,8 +27,9 @@ struct SessionsImportCommand: AsyncParsableCommand {
             """
     )
 
-    /// How many lines are sent at once, and how many such lots are under way.
-    private static let lot = 500
+    /// How many lines are sent at once, and how many such lots are under way: Redis carries out what is there in a millisecond
+    /// or two, for which all others wait.
+    private static let lot = 50
     private static let lots = 4
 
     @OptionGroup var options: SettingsOptions
@@ -44,6 +45,7 @@ struct SessionsImportCommand: AsyncParsableCommand {
     func run() async throws {
         try await failing {
             let descriptor = try open()
+            Priority.giveWay()
             let lines = LineReader(descriptor: descriptor, longest: SessionFile.longestLine)
             let form = try ImportForm(firstLineOf: lines)
             let issuer = try await defaultIssuer(form)
@@ -72,11 +74,13 @@ struct SessionsImportCommand: AsyncParsableCommand {
         return descriptor
     }
 
-    /// The size of a file; `nil` of a pipe.
+    /// How many bytes of a file are still to be read; `nil` of a pipe or terminal.
     private static func size(_ descriptor: Int32) -> Int? {
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
-        return Int(status.st_size)
+        let position = lseek(descriptor, 0, SEEK_CUR)
+        guard position >= 0 else { return nil }
+        let end = lseek(descriptor, 0, SEEK_END)
+        guard lseek(descriptor, position, SEEK_SET) == position, end > position else { return nil }
+        return Int(end - position)
     }
 
     /// Lists of users' sessions are made by the issuer that the gateways have as theirs: a wrong one would hide sessions

@@ -10,8 +10,10 @@ package struct LocatedSession: Sendable {
 
 /// What operators look for: users without knowing the issuer, and sessions by their handles alone.
 extension RedisSessionStore {
-    /// How many keys one step of a walk looks at.
+    /// How many keys one step of a walk looks at, and of how many sessions one step reads the records: Redis carries it out in
+    /// a millisecond or so, for which all others wait.
     private static let stretch = 1000
+    private static let recordStretch = 300
 
     // MARK: Users
 
@@ -58,7 +60,7 @@ extension RedisSessionStore {
         var walk = try await SessionWalk(nil, client: calls.client, keys: keys)
         var found: [SessionHandle: LocatedSession] = [:]
         var seen = 0
-        while let names = try await walk.next(count: Self.stretch) {
+        while let names = try await walk.next(count: Self.recordStretch) {
             for look in try await look(at: names) {
                 guard let summary = look.summary, isWanted(summary) else { continue }
                 found[summary.handle] = LocatedSession(name: look.name, summary: summary)

@@ -105,6 +105,26 @@ extension Integration {
             }
         }
 
+        @Test("sessions are moved and listed, whichever commands the server lacks", arguments: OtherServer.all)
+        func moving(server: OtherServer) async throws {
+            try await RedisServer.$program.withValue(server.program) {
+                try await RedisServer.run { redis in
+                    var configuration = RedisStoreConfiguration(url: try RedisURL(redis.url))
+                    configuration.keyring = try SessionKeyring(Self.key)
+                    try await withStores([configuration]) { stores in
+                        for _ in 0..<3 { _ = try await stores[0].createSession(tokens: .sample(), userInfo: .jane) }
+                        let page = try await stores[0].storedSessions(after: nil, count: 1000)
+                        try redis.cli("FLUSHALL")
+                        #expect(try await stores[0].take(page.sessions) == [.stored, .stored, .stored])
+                        #expect(try await stores[0].sessions(ofUser: "248289761001").count == 3)
+                        let index = try redis.cli("KEYS", "session-index:user:*")
+                        #expect((28_700...28_801).contains(Int(try redis.cli("TTL", index)) ?? 0))
+                        #expect(try await stores[0].sessionEstimate().count == 3)
+                    }
+                }
+            }
+        }
+
         @Test("R20: a logout is refused within 100 ms where the near cache has the session", arguments: OtherServer.all)
         func coherence(server: OtherServer) async throws {
             try await RedisServer.$program.withValue(server.program) {

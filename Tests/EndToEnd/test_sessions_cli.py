@@ -330,6 +330,30 @@ def test_what_ends_in_a_hybrid_store_ends_in_both(servers: Servers, store: Redis
     assert store.client().dbsize() == old.client().dbsize() == 0
 
 
+def test_what_an_operator_ends_is_in_the_audit(store: RedisServer, tmp_path: Path) -> None:
+    audit = tmp_path / "audit.jsonl"
+    commands = Commands(tmp_path, store.url, AUDIT_LOG=str(audit), SUDO_USER="ada")
+    fill(store.client(), 5, issuer=ISSUER)
+    one = commands.handles()[0]
+    commands.json("revoke", one, "--yes")
+    other = next(entry for entry in commands.json("list")["sessions"])
+    commands.json("revoke", "--user", other["sub"], "--yes")
+    commands.json("revoke", "--all", "--yes")
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    assert [(line["event"], line["reason"], line["operator"]) for line in lines] == [
+        ("ended", "revoked_by_operator", "ada"), ("ended", "revoked_by_operator", "ada"),
+        ("ended_all", "revoked_by_operator", "ada")]
+    assert lines[0]["session"] == one
+    assert (lines[1]["session"], lines[1]["user"], lines[1]["issuer"]) == (other["handle"], other["sub"], ISSUER)
+    assert lines[2]["count"] == 3
+    assert audit.stat().st_mode & 0o777 == 0o600
+
+    fill(store.client(), 1)
+    refused = Commands(tmp_path, store.url, AUDIT_LOG=str(tmp_path / "none" / "audit.jsonl"))
+    assert "AUDIT_LOG" in refused.run("revoke", "--all", "--yes", expected=78).stderr
+    assert commands.json("count")["count"] == 1
+
+
 def test_a_file_is_its_owner_s_alone_and_no_file_is_overwritten(store: RedisServer, tmp_path: Path) -> None:
     fill(store.client(), 5)
     commands = Commands(tmp_path, store.url)

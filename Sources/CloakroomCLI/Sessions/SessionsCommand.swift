@@ -11,8 +11,9 @@ struct SessionsCommand: AsyncParsableCommand {
         abstract: "List, look at, count, end, watch and move the sessions in Redis.",
         discussion: """
             They are those of REDIS_URL and REDIS_KEY_PREFIX, whichever store serve uses; SESSION_KEYS opens what lists need of \
-            sealed ones. No provider is asked, and of its settings only OIDC_ISSUER counts, which may be missing. Nothing shows a token or an ID unless it is asked to with --show-secrets. A session is named by its handle, as \
-            in the log.
+            sealed ones. No provider is asked, and of its settings only OIDC_ISSUER counts, \
+            which may be missing. Nothing shows a token or an ID unless it is asked to with --show-secrets. A session is named by \
+            its handle, as in the log.
 
             EXIT CODES
               0 done, 1 failed or nothing found, 64 unknown flag, 69 Redis can't be reached, 78 wrong setting

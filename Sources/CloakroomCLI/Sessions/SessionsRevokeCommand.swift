@@ -9,7 +9,8 @@ struct SessionsRevokeCommand: AsyncParsableCommand {
         abstract: "End sessions: their users must log in again.",
         discussion: """
             Every replica answers 401 within 100 ms. The provider is not told: a user who is still logged in there may log in \
-            without a password. With SESSION_STORE=hybrid sessions end in both stores.
+            without a password. With SESSION_STORE=hybrid sessions end in both stores. AUDIT_LOG, where it is a file, gets a line of \
+            each with the name of who called.
 
             EXAMPLES
               cloakroom sessions revoke 5f2c9a0b1d3e4f5a6b7c8d9e
@@ -49,9 +50,11 @@ struct SessionsRevokeCommand: AsyncParsableCommand {
                 return handle
             }
             let missing = try await OpenedSessions.with(options, both: true) { opened in
-                if all { return try await revokeAll(opened) }
-                if let user = who.user { return try await revoke(user: user, opened) }
-                return try await revoke(Set(wanted), opened)
+                let audit = try audit(opened.settings)
+                defer { audit.flush() }
+                if all { return try await revokeAll(opened, audit) }
+                if let user = who.user { return try await revoke(user: user, opened, audit) }
+                return try await revoke(Set(wanted), opened, audit)
             }
             guard missing.isEmpty else {
                 throw Failure("there is no session " + missing.map(\.description).sorted().joined(separator: ", "))
@@ -59,17 +62,28 @@ struct SessionsRevokeCommand: AsyncParsableCommand {
         }
     }
 
-    private func revokeAll(_ opened: OpenedSessions) async throws -> Set<SessionHandle> {
+    private func audit(_ settings: GatewaySettings) throws -> OperatorAudit {
+        do {
+            return try OperatorAudit(settings, logger: OpenedSessions.silent)
+        } catch {
+            throw Failure("\(error)", .wrongSetting)
+        }
+    }
+
+    private func revokeAll(_ opened: OpenedSessions, _ audit: OperatorAudit) async throws -> Set<SessionHandle> {
         try ask("End all sessions, about \(try await opened.store.estimatedSessionCount())?")
         var count = 0
         for store in opened.all { count = max(count, try await store.deleteAllSessions()) }
+        audit.endedAll(count: count)
         try say(count)
         return []
     }
 
     // MARK: One user's
 
-    private func revoke(user: String, _ opened: OpenedSessions) async throws -> Set<SessionHandle> {
+    private func revoke(
+        user: String, _ opened: OpenedSessions, _ audit: OperatorAudit
+    ) async throws -> Set<SessionHandle> {
         let shown = LineLogHandler.visible(user)
         var found = try await sessions(of: user, opened)
         guard !found.isEmpty else { throw Failure("\"\(shown)\" has no sessions") }
@@ -87,7 +101,10 @@ struct SessionsRevokeCommand: AsyncParsableCommand {
         for _ in 0..<5 where !found.isEmpty {
             for store in opened.all {
                 let names = found.filter { $0.0 === store }.map(\.1)
-                if try await store.end(names.map(\.name)) > 0 { ended.formUnion(names.map(\.summary.handle)) }
+                guard try await store.end(names.map(\.name)) > 0 else { continue }
+                let handles = Set(names.map(\.summary.handle))
+                for handle in handles.subtracting(ended) { audit.ended(handle, user: one) }
+                ended.formUnion(handles)
             }
             found = []
             // By the index: a walk over all would be a long one, and for what a moment has brought.
@@ -111,7 +128,9 @@ struct SessionsRevokeCommand: AsyncParsableCommand {
 
     // MARK: By handle
 
-    private func revoke(_ handles: Set<SessionHandle>, _ opened: OpenedSessions) async throws -> Set<SessionHandle> {
+    private func revoke(
+        _ handles: Set<SessionHandle>, _ opened: OpenedSessions, _ audit: OperatorAudit
+    ) async throws -> Set<SessionHandle> {
         try ask("End \(SessionText.sessions(handles.count))?")
         var ended: Set<SessionHandle> = []
         for store in opened.all {
@@ -123,7 +142,7 @@ struct SessionsRevokeCommand: AsyncParsableCommand {
                 let found = try await store.locate(missing) { progress.step($0) }
                 guard !found.isEmpty else { break }
                 for (handle, name) in found where try await store.end([name]) > 0 {
-                    ended.insert(handle)
+                    if ended.insert(handle).inserted { audit.ended(handle, user: nil) }
                     missing.remove(handle)
                 }
                 missing.formIntersection(found.keys)

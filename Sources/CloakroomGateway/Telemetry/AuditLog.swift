@@ -33,15 +33,8 @@ final class AuditLog: SessionEventListener {
     ///
     /// - Throws: ``SettingsError`` when its file can't be opened.
     convenience init?(_ settings: GatewaySettings, logger: Logger) throws {
-        guard let place = settings.management.auditLog else { return nil }
-        let writer: AuditWriter
-        do throws(AuditWriterError) {
-            writer = try AuditWriter(path: place == "stdout" ? nil : place, logger: logger)
-        } catch {
-            throw SettingsError.wrong(
-                "AUDIT_LOG", value: place, because: error.description,
-                expected: "stdout or the path of a file that can be written to")
-        }
+        guard settings.management.auditLog != nil else { return nil }
+        let writer = try AuditWriter.opened(settings, logger: logger)
         self.init(writer: writer, isRequired: settings.management.isAuditRequired, replica: settings.replicaName)
     }
 
@@ -101,6 +94,22 @@ final class AuditLog: SessionEventListener {
         ]
         if let replica { line["replica"] = .string(replica) }
         writer.write(line)
+    }
+}
+
+extension AuditWriter {
+    /// Opens where `AUDIT_LOG` says.
+    ///
+    /// - Throws: ``SettingsError`` when its file can't be opened.
+    static func opened(_ settings: GatewaySettings, logger: Logger) throws -> AuditWriter {
+        let place = settings.management.auditLog ?? "stdout"
+        do throws(AuditWriterError) {
+            return try AuditWriter(path: place == "stdout" ? nil : place, logger: logger)
+        } catch {
+            throw SettingsError.wrong(
+                "AUDIT_LOG", value: place, because: error.description,
+                expected: "stdout or the path of a file that can be written to")
+        }
     }
 }
 

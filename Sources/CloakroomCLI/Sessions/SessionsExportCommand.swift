@@ -24,6 +24,8 @@ struct SessionsExportCommand: AsyncParsableCommand {
 
     /// How many keys are looked at in one step: Redis carries it out in a millisecond or so, for which all others wait.
     private static let stretch = 100
+    /// How long it rests after each step, as a share of the time that the step took: others have Redis to themselves then.
+    private static let rest = 0.25
 
     @OptionGroup var options: SettingsOptions
     @Option(help: ArgumentHelp("A file that only its owner can read (default: standard output).", valueName: "path"))
@@ -79,7 +81,9 @@ struct SessionsExportCommand: AsyncParsableCommand {
                     keyPrefix: store.sessionKeyPrefix,
                     defaultIssuer: try await store.defaultIssuer(seenIn: page.sessions))
             }
+            let clock = ContinuousClock()
             while true {
+                let began = clock.now
                 let next = page.next
                 async let following = next == nil ? nil : store.storedSessions(after: next, count: Self.stretch)
                 for session in page.sessions { SessionFile.write(session, to: &bytes) }
@@ -91,6 +95,7 @@ struct SessionsExportCommand: AsyncParsableCommand {
                 cursor = next
                 guard let stretch = try await following else { break }
                 page = stretch
+                try await Task.sleep(for: (clock.now - began) * Self.rest)
             }
         } catch let error as SessionStoreError {
             throw Failure(stopped(count, "\(error)", cursor), error.code == .unavailable ? .unavailable : .failure)

@@ -5,10 +5,9 @@ import Logging
 extension AuthEndpoints {
     /// `GET /auth/login?return_to=/x`: sends the browser to the identity provider.
     func login(_ request: SessionRequest) async throws -> HTTPAnswer {
-        let returnTo = ReturnAddress(QueryParameters(request.head.query)?["return_to"])
+        let returnTo = paths.returnAddress(QueryParameters(request.head.query)?["return_to"])
         if publicURL.isOtherLoopbackName(request.head.authority) {
-            let login = AuthEndpoint.login.path
-            return .redirect(to: "\(publicURL.origin)\(login)?return_to=\(PercentCoding.encode(returnTo.path))")
+            return .redirect(to: "\(publicURL.origin)\(paths[.login])?return_to=\(PercentCoding.encode(returnTo.path))")
         }
         let binding: LoginBinding
         if case .value(let text) = request.head.headerFields.cookie(named: cookies.loginName),
@@ -114,6 +113,6 @@ extension AuthEndpoints {
             name: name,
             page: ErrorPage(
                 status: status, title: title, message: message, requestID: request.id,
-                action: .init(label: "Try again", path: AuthEndpoint.login.path)))
+                action: .init(label: "Try again", path: paths[.login])))
     }
 }

@@ -49,7 +49,7 @@ extension AuthEndpoints {
         guard request.head.wantsPage, request.head.method == .get else { return .refused(refusal) }
         let page = ErrorPage(
             status: .forbidden, title: "Log out?", message: "Another site asks to log you out of this one.",
-            requestID: request.id, action: .init(label: "Log out", path: AuthEndpoint.logout.path, isForm: true))
+            requestID: request.id, action: .init(label: "Log out", path: paths[.logout], isForm: true))
         return .html(pages.html(for: page), status: .forbidden)
     }
 }

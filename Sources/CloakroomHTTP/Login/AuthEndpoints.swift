@@ -14,6 +14,8 @@ import Logging
 public struct AuthEndpoints: Sendable {
     /// The names of the cookies.
     public let cookies: CookieSettings
+    /// Where each endpoint is; see ``moved(to:)``.
+    public internal(set) var paths: AuthPaths = [:]
 
     let store: any SessionStore
     let provider: any LoginProvider

@@ -30,6 +30,8 @@ public struct FailureAnswers: Sendable {
             return answer(to: .storeUnavailable(requestID), head)
         case let failure as RequestFailure:
             return answer(to: failure, head)
+        case let error as ProviderUnavailableError:
+            return answer(to: .providerUnavailable(error, requestID), head)
         case is CancellationError:
             // The client hung up or the server stops: nothing failed.
             logger.debug("A request was cancelled")
@@ -42,7 +44,9 @@ public struct FailureAnswers: Sendable {
 
     private func answer(to failure: RequestFailure, _ head: HTTPRequest) -> HTTPAnswer {
         var headers = failure.headers
-        if failure.page.status == .serviceUnavailable { headers[.retryAfter] = Self.retryAfter }
+        if failure.page.status == .serviceUnavailable, headers[.retryAfter] == nil {
+            headers[.retryAfter] = Self.retryAfter
+        }
         guard head.wantsPage else {
             return .json(
                 ["error": .string(failure.name), "request_id": .string(failure.page.requestID)],

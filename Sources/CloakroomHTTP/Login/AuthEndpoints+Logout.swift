@@ -31,7 +31,7 @@ extension AuthEndpoints {
 
     /// Where the provider ends its own session; the start page when it can't be asked, as the user is logged out here in
     /// any case.
-    private func providerLogout(idToken: String?, _ request: SessionRequest) async -> String {
+    func providerLogout(idToken: String?, _ request: SessionRequest) async -> String {
         do {
             return try await provider.logoutURL(idToken: idToken, state: randomText()) ?? "/"
         } catch {

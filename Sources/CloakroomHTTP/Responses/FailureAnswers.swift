@@ -2,7 +2,7 @@ import Cloakroom
 public import HTTPTypes
 public import Logging
 
-/// Turns what handlers throw into answers: a page for people, JSON for programs, never the error's own text.
+/// Turns what handlers throw into answers: a page for people, problem JSON (RFC 9457) for programs, never the error's own text.
 ///
 /// A failing store becomes 503 with `Retry-After`, and no cookie is touched: the user is neither let in nor logged out.
 public struct FailureAnswers: Sendable {
@@ -48,9 +48,9 @@ public struct FailureAnswers: Sendable {
             headers[.retryAfter] = Self.retryAfter
         }
         guard head.wantsPage else {
-            return .json(
-                ["error": .string(failure.name), "request_id": .string(failure.page.requestID)],
-                status: failure.page.status, headers: headers)
+            return .problem(
+                failure.name, status: failure.page.status, headers: headers,
+                ["request_id": .string(failure.page.requestID), "detail": .string(failure.page.message)])
         }
         return .html(pages.html(for: failure.page), status: failure.page.status, headers: headers)
     }

@@ -82,9 +82,13 @@ import Testing
         #expect(moved.endpoint(at: "/in") == .login && moved.endpoint(at: "/auth/login") == nil)
         #expect(AuthPaths().endpoint(at: "/auth/me") == .me && AuthPaths().endpoint(at: "/auth/me/") == nil)
         #expect(AuthPaths(under: "/a/b")[.callback] == "/a/b/callback")
-        #expect(UserSessionPaths().sessions == "/auth/sessions")
-        #expect(UserSessionPaths(AuthPaths(under: "/a")).logoutEverywhere == "/a/logout-everywhere")
-        #expect(UserSessionPaths([.logout: "/out"]).sessions == "/sessions")
+        let all = AuthPaths(under: "/a")
+        #expect(all[.logoutEverywhere] == "/a/logout-everywhere" && all[.session] == "/a/sessions/{handle}")
+        #expect(all.endpoint(at: "/a/sessions") == .sessions && all.endpoint(at: "/a/sessions/0f") == .session)
+        #expect(all.endpoint(at: "/a/sessions/") == nil && all.endpoint(at: "/a/sessions/0f/1") == nil)
+        #expect(all.endpoint(at: "/auth/sessions/0f") == nil)
+        let handle = SessionID().handle
+        #expect(all.path(ofSession: handle) == "/a/sessions/\(handle)")
     }
 
     @Test("A path that is none, or that two endpoints share, ends the program with a word on it")
@@ -93,5 +97,6 @@ import Testing
         await #expect(processExitsWith: .failure) { _ = AuthPaths([.login: "//evil.example"]) }
         await #expect(processExitsWith: .failure) { _ = AuthPaths([.login: "/{x}"]) }
         await #expect(processExitsWith: .failure) { _ = AuthPaths([.login: "/auth/logout"]) }
+        await #expect(processExitsWith: .failure) { _ = AuthPaths([.session: "/mine"]) }
     }
 }

@@ -24,7 +24,7 @@ extension AuthEndpoints {
                 status: .tooManyRequests, title: "The login goes round in circles",
                 message:
                     "This browser was sent to log in more than \(RecentLogins.maximumCount) times within \(RecentLogins.window) seconds. Perhaps it blocks this site's cookies, or the app does not see that you are logged in. Allow cookies for this site, then try again.",
-                requestID: request.id, action: .init(label: "Log in", path: target ?? AuthEndpoint.login.path)),
+                requestID: request.id, action: .init(label: "Log in", path: target ?? paths[.login])),
             headers: [.retryAfter: "\(RecentLogins.window)"])
     }
 

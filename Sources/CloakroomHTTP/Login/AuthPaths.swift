@@ -1,4 +1,6 @@
-/// Where the routes of login and logout are: where ``AuthEndpoint`` says, unless an app wants them elsewhere.
+public import Cloakroom
+
+/// Where the routes of login, logout and a user's own sessions are: where ``AuthEndpoint`` says, unless an app wants them elsewhere.
 ///
 /// ```swift
 /// let paths = AuthPaths(under: "/account")                     // /account/login, /account/callback …
@@ -12,9 +14,10 @@ public struct AuthPaths: Sendable, Equatable, ExpressibleByDictionaryLiteral {
 
     /// Moves endpoints; the others stay where they are.
     ///
-    /// A path begins with `/` and has letters, digits and `/ - _ . ~` alone, and each endpoint needs one of its own. Anything
-    /// else is an error of the program, and ends it.
+    /// A path begins with `/` and has letters, digits and `/ - _ . ~` alone, and each endpoint needs one of its own; one session
+    /// is always below the list of them. Anything else is an error of the program, and ends it.
     public init(_ moved: [AuthEndpoint: String]) {
+        precondition(moved[.session] == nil, "one session is below the list of sessions; move that")
         for path in moved.values {
             precondition(Self.isPath(path), "not a path for a route of login or logout: \(path)")
         }
@@ -34,19 +37,30 @@ public struct AuthPaths: Sendable, Equatable, ExpressibleByDictionaryLiteral {
         precondition(!folder.hasSuffix("/"), "the folder of the routes must not end with /: \(folder)")
         self.init(
             Dictionary(
-                uniqueKeysWithValues: AuthEndpoint.allCases.map { ($0, folder + $0.path.dropFirst("/auth".count)) }))
+                uniqueKeysWithValues: AuthEndpoint.allCases.filter { $0 != .session }
+                    .map { ($0, folder + $0.path.dropFirst("/auth".count)) }))
     }
 
-    /// Where an endpoint is.
-    public subscript(endpoint: AuthEndpoint) -> String { moved[endpoint] ?? endpoint.path }
+    /// Where an endpoint is; of one session with `{handle}` in the place of its handle.
+    public subscript(endpoint: AuthEndpoint) -> String {
+        endpoint == .session ? self[.sessions] + "/{handle}" : moved[endpoint] ?? endpoint.path
+    }
+
+    /// The path at which the session with this handle can be ended.
+    public func path(ofSession handle: SessionHandle) -> String { "\(self[.sessions])/\(handle)" }
 
     /// The endpoint at a path.
     ///
     /// - Parameter path: a request's path without its query.
     /// - Returns: `nil` when none is there.
     public func endpoint(at path: some StringProtocol) -> AuthEndpoint? {
-        guard !moved.isEmpty else { return AuthEndpoint(rawValue: String(path)) }
-        return AuthEndpoint.allCases.first { self[$0] == path }
+        guard !moved.isEmpty else { return AuthEndpoint(path: path) }
+        if let endpoint = AuthEndpoint.allCases.first(where: { self[$0] == path }) { return endpoint }
+        let folder = self[.sessions] + "/"
+        guard path.hasPrefix(folder), path.count > folder.count, !path.dropFirst(folder.count).contains("/") else {
+            return nil
+        }
+        return .session
     }
 
     /// Where a login may return to: as ``ReturnAddress`` says, and to no route of login and logout where it is now, as that
@@ -54,7 +68,7 @@ public struct AuthPaths: Sendable, Equatable, ExpressibleByDictionaryLiteral {
     func returnAddress(_ text: String?) -> ReturnAddress {
         let address = ReturnAddress(text)
         guard let endpoint = endpoint(at: address.path.prefix { $0 != "?" && $0 != "#" }) else { return address }
-        return AuthEndpoint.notToReturnTo.contains(endpoint.path) ? ReturnAddress(nil) : address
+        return AuthEndpoint.isNotToReturnTo(endpoint.path) ? ReturnAddress(nil) : address
     }
 
     private static func isPath(_ text: String) -> Bool {

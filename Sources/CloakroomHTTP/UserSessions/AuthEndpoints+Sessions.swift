@@ -18,7 +18,7 @@ extension AuthEndpoints {
             if let user = live.session.user {
                 listed = try await storeCall { try await directory.sessions(ofUser: user) }
             }
-            let page = UserSessionsPage(listed, current: live, providerTitle: providerTitle)
+            let page = UserSessionsPage(listed, current: live, paths: paths, providerTitle: providerTitle)
             return isPage ? .html(pages.html(for: page)) : .json(page.object)
         }
         try check(request)
@@ -26,7 +26,7 @@ extension AuthEndpoints {
         let count = try await endOthers(than: live, in: directory)
         request.logger.info(
             "A user ended their other sessions", metadata: ["count": "\(count)", "session": "\(live.id.handle)"])
-        return isForm(request) ? .redirect(to: AuthEndpoint.sessions.path) : ended(count)
+        return isForm(request) ? .redirect(to: paths[.sessions]) : ended(count)
     }
 
     /// `DELETE /auth/sessions/{handle}`, or `POST` (a form): ends one of the user's sessions. Of this one it is a logout, but for
@@ -48,7 +48,7 @@ extension AuthEndpoints {
                 try await storeCall { try await directory.deleteSession(handle, ofUser: user) }
             }
         }
-        if isForm(request) { return .redirect(to: AuthEndpoint.sessions.path) }
+        if isForm(request) { return .redirect(to: paths[.sessions]) }
         // Another user's session is answered like none.
         return isEnded ? ended(1) : .problem("no_such_session", status: .notFound)
     }
@@ -112,13 +112,13 @@ extension AuthEndpoints {
             name: refusal.rawValue,
             page: ErrorPage(
                 status: .forbidden, title: "Nothing was done", message: message,
-                requestID: request.id, action: .init(label: "Your sessions", path: AuthEndpoint.sessions.path)))
+                requestID: request.id, action: .init(label: "Your sessions", path: paths[.sessions])))
     }
 
     private func withoutSession(_ request: SessionRequest) async -> HTTPAnswer {
         guard request.head.wantsPage else { return await unauthenticated(request) }
-        let sessions = PercentCoding.encode(AuthEndpoint.sessions.path)
-        return .redirect(to: "\(AuthEndpoint.login.path)?return_to=\(sessions)")
+        let sessions = PercentCoding.encode(paths[.sessions])
+        return .redirect(to: "\(paths[.login])?return_to=\(sessions)")
     }
 
     private func ended(_ count: Int) -> HTTPAnswer { .json(["ended": .number(String(count))]) }

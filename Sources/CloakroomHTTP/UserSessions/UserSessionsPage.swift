@@ -46,9 +46,12 @@ public struct UserSessionsPage: Sendable {
     public var entries: [Entry]
     /// How many older ones are not shown.
     public var hiddenCount: Int
+    /// Where the forms lead to: the list to end all others, one session to end it, and logout everywhere.
+    public var paths: AuthPaths
 
     /// Makes a page.
-    public init(entries: [Entry], hiddenCount: Int = 0) {
+    public init(entries: [Entry], hiddenCount: Int = 0, paths: AuthPaths = [:]) {
+        self.paths = paths
         self.entries = entries
         self.hiddenCount = hiddenCount
     }
@@ -56,8 +59,11 @@ public struct UserSessionsPage: Sendable {
     /// - Parameters:
     ///   - listed: the user's sessions.
     ///   - current: that of the request, which may be missing in the list.
+    ///   - paths: where the forms lead to.
     ///   - providerTitle: what people call the provider with this issuer.
-    init(_ listed: [SessionSummary], current: LiveSession, providerTitle: (String?) -> String?) {
+    init(_ listed: [SessionSummary], current: LiveSession, paths: AuthPaths = [:], providerTitle: (String?) -> String?)
+    {
+        self.paths = paths
         let handle = current.id.handle
         let own =
             listed.first { $0.handle == handle }
@@ -101,7 +107,7 @@ extension ErrorPageRenderer {
             let end =
                 entry.isCurrent
                 ? "<strong>This session</strong>"
-                : Self.form(AuthEndpoint.path(ofSession: entry.handle), "End")
+                : Self.form(page.paths.path(ofSession: entry.handle), "End")
             let cells = [
                 entry.device, entry.address ?? "", entry.provider ?? "", Self.time(entry.began),
                 entry.lastUsed.map(Self.time) ?? "", Self.time(entry.ends),
@@ -116,8 +122,8 @@ extension ErrorPageRenderer {
             <body><h1>Your sessions</h1>
             <table><thead><tr>\(titles.map { "<th scope=\"col\">\($0)</th>" }.joined())</tr></thead>
             <tbody>\(rows.joined(separator: "\n"))</tbody></table>\(more)
-            \(page.entries.count > 1 ? Self.form(AuthEndpoint.sessions.path, "End all others") : "")
-            \(Self.form(AuthEndpoint.logoutEverywhere.path, "Log out everywhere"))
+            \(page.entries.count > 1 ? Self.form(page.paths[.sessions], "End all others") : "")
+            \(Self.form(page.paths[.logoutEverywhere], "Log out everywhere"))
             </body></html>
             """
     }

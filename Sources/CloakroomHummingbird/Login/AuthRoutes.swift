@@ -2,7 +2,7 @@ public import CloakroomHTTP
 import HTTPTypes
 public import Hummingbird
 
-/// All routes of ``LoginRoutes`` and ``LogoutRoutes``, where `AuthEndpoints.paths` puts them.
+/// All routes of ``LoginRoutes``, ``LogoutRoutes`` and ``UserSessionRoutes``, where `AuthEndpoints.paths` puts them.
 ///
 /// They need ``SessionMiddleware`` around them.
 public struct AuthRoutes<Context: SessionRequestContext>: Sendable {
@@ -44,6 +44,22 @@ public struct LogoutRoutes<Context: SessionRequestContext>: Sendable {
 
     /// Adds the route. Its path is whole: add it to the router itself, or to a group that has no path of its own.
     public func add(to router: some RouterMethods<Context>) { router.add([.logout], of: endpoints) }
+}
+
+/// A user's own sessions: the list, as a page or as JSON, the end of one, of all others, and of all.
+///
+/// The endpoints need a `directory`, and what renders their pages may show the list in the app's own look:
+/// `ErrorPageRenderer.html(for:)` of a `UserSessionsPage`. The routes need ``SessionMiddleware`` around them.
+public struct UserSessionRoutes<Context: SessionRequestContext>: Sendable {
+    private let endpoints: AuthEndpoints
+
+    /// Makes the routes of these endpoints.
+    public init(_ endpoints: AuthEndpoints) { self.endpoints = endpoints }
+
+    /// Adds the routes. Paths are whole: add them to the router itself, or to a group that has no path of its own.
+    public func add(to router: some RouterMethods<Context>) {
+        router.add([.sessions, .session, .logoutEverywhere], of: endpoints)
+    }
 }
 
 extension RouterMethods where Context: SessionRequestContext {

@@ -61,7 +61,8 @@ struct App {
             httpClient: http, logger: logger)
         let refresher = TokenRefresher(store: store, relyingParty: provider, logger: logger)
         let endpoints = AuthEndpoints(
-            store: store, records: store, provider: provider, publicURL: settings.publicURL
+            store: store, records: store, provider: provider, publicURL: settings.publicURL, pages: Pages.Own(),
+            directory: store, endNotes: store
         ).moved(to: paths)
         let site = Site(
             store: store, refresher: refresher, persist: persist, endpoints: endpoints, publicURL: settings.publicURL)

@@ -1,6 +1,5 @@
 import Cloakroom
 import CloakroomHTTP
-import CloakroomHummingbird
 import Foundation
 import HTTPTypes
 import Hummingbird
@@ -52,43 +51,13 @@ enum Pages {
                 """))
     }
 
-    static func sessions(
-        _ sessions: [SessionSummary], current: SessionHandle, _ user: UserInfo, _ paths: AuthPaths
-    ) -> Response {
-        let rows = sessions.map { session in
-            let isCurrent = session.handle == current
-            let action =
-                isCurrent
-                ? "<strong>This browser</strong>"
-                : """
-                <form method="post" action="\(UserSessionPaths(paths).sessions)/\(session.handle)">\
-                <button class="button quiet">End it</button></form>
-                """
-            return """
-                <li class="card session"><div><p>\(escape(session.client?.userAgent ?? "Unknown browser"))</p>
-                <p class="fine">from \(escape(session.client?.address ?? "an unknown address")), since \
-                \(escape(session.createdAt.formatted(.iso8601)))</p></div>\(action)</li>
-                """
-        }
-        return .page(
-            document(
-                "Your sessions", user: user, paths,
-                """
-                <h1>Where you are logged in</h1>
-                <ul class="sessions">\(rows.joined())</ul>
-                <form method="post" action="\(UserSessionPaths(paths).logoutEverywhere)">\
-                <button class="button">Log out everywhere</button></form>
-                """))
-    }
-
-    /// Errors, in the shop's own look.
-    struct Errors: ErrorPageRenderer {
+    /// Errors and the list of the user's sessions, in the shop's own look.
+    struct Own: ErrorPageRenderer {
         func html(for page: ErrorPage) -> String {
             let action = page.action.map { action in
                 let (path, label) = (escape(action.path), escape(action.label))
                 return action.isForm
-                    ? "<form method=\"post\" action=\"\(path)\"><button class=\"button\">\(label)</button></form>"
-                    : "<p><a class=\"button\" href=\"\(path)\">\(label)</a></p>"
+                    ? form(action.path, label) : "<p><a class=\"button\" href=\"\(path)\">\(label)</a></p>"
             }
             return document(
                 page.title, user: nil, nil,
@@ -97,6 +66,34 @@ enum Pages {
                 <p class="fine">Request ID <code>\(escape(page.requestID))</code></p></section>
                 """)
         }
+
+        func html(for page: UserSessionsPage) -> String {
+            let rows = page.entries.map { session in
+                let action =
+                    session.isCurrent
+                    ? "<strong>This browser</strong>"
+                    : form(page.paths.path(ofSession: session.handle), "End it", isQuiet: true)
+                return """
+                    <li class="card session"><div><p>\(escape(session.device))</p>
+                    <p class="fine">from \(escape(session.address ?? "an unknown address")), since \
+                    \(escape(session.began.formatted(.iso8601)))</p></div>\(action)</li>
+                    """
+            }
+            let others = page.entries.count > 1 ? form(page.paths[.sessions], "End all others", isQuiet: true) : ""
+            return document(
+                "Your sessions", user: UserInfo(claims: [:]), page.paths,
+                """
+                <h1>Where you are logged in</h1>
+                <ul class="sessions">\(rows.joined())</ul>
+                <div class="actions">\(others)\(form(page.paths[.logoutEverywhere], "Log out everywhere"))</div>
+                """)
+        }
+    }
+
+    private static func form(_ path: String, _ label: String, isQuiet: Bool = false) -> String {
+        """
+        <form method="post" action="\(escape(path))"><button class="button\(isQuiet ? " quiet" : "")">\(label)</button></form>
+        """
     }
 
     private static func list(_ cart: [String: Int]) -> String {
@@ -110,7 +107,7 @@ enum Pages {
         var navigation = ""
         if user != nil, let paths {
             navigation = """
-                <nav><a href="/sessions">Your sessions</a>
+                <nav><a href="\(paths[.sessions])">Your sessions</a>
                 <form method="post" action="\(paths[.logout])"><button class="link">Log out</button></form></nav>
                 """
         }

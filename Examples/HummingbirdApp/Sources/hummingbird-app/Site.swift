@@ -18,12 +18,12 @@ struct Site {
         let router = Router(context: AppContext.self)
         router.addMiddleware {
             SecurityHeadersMiddleware(publicURL: publicURL)
-            FailureMiddleware(pages: Pages.Errors())
+            FailureMiddleware(pages: Pages.Own())
             SessionMiddleware(store: store, publicURL: publicURL, refresher: refresher)
         }
         LoginRoutes(endpoints).add(to: router)
         LogoutRoutes(endpoints).add(to: router)
-        UserSessionRoutes(endpoints, store: store, publicURL: publicURL, page: "/sessions").add(to: router)
+        UserSessionRoutes(endpoints).add(to: router)
 
         router.get("/style.css") { _, _ in Assets.style }
         router.get("/shop.js") { _, _ in Assets.script }
@@ -69,11 +69,6 @@ struct Site {
                 receipt.owner == (try Self.owner(context))
             else { throw HTTPError(.notFound) }
             return Pages.receipt(receipt, context.session.user, paths)
-        }
-        pages.get("/sessions") { [store] _, context in
-            guard let user = context.session.identity else { throw HTTPError(.notFound) }
-            return Pages.sessions(
-                try await store.sessions(ofUser: user), current: context.session.handle, context.session.user, paths)
         }
     }
 

@@ -116,7 +116,8 @@ def log_in(shop: Shop, username: str = "admin", path: str = "/") -> requests.Ses
     begin = http.get(f"{shop.url}/account/login?return_to={quote(path, safe='')}", allow_redirects=False, timeout=20)
     assert begin.is_redirect, begin.text
     callback = sign_in(http, begin.headers["Location"], username, "test")
-    assert callback.startswith(shop.url + "/account/callback?")
+    # At the public URL, which may be that of another replica.
+    assert "/account/callback?" in callback, callback
     end = http.get(callback, allow_redirects=False, timeout=20)
     assert end.headers["Location"] == path
     return http
@@ -380,7 +381,7 @@ def test_tokens_are_fresh(servers: Servers, tmp_path: Path) -> None:
         answer = http.get(shop.url + "/api/token", headers=API, timeout=20)
         assert answer.status_code == 200, answer.text
         token = answer.json()
-        assert token["size"] > 100 and "token" not in token
+        assert token["size"] > 20 and "token" not in token
         seen.append(token["secondsLeft"])
         assert seen[-1] >= 0, "a token that has ended"
         # It went down and up again, twice: two refreshes.

@@ -76,7 +76,7 @@ enum Pages {
                 return """
                     <li class="card session"><div><p>\(escape(session.device))</p>
                     <p class="fine">from \(escape(session.address ?? "an unknown address")), since \
-                    \(escape(session.began.formatted(.iso8601)))</p></div>\(action)</li>
+                    \(time(session.began))</p></div>\(action)</li>
                     """
             }
             let others = page.entries.count > 1 ? form(page.paths[.sessions], "End all others", isQuiet: true) : ""
@@ -94,6 +94,11 @@ enum Pages {
         """
         <form method="post" action="\(escape(path))"><button class="button\(isQuiet ? " quiet" : "")">\(label)</button></form>
         """
+    }
+
+    private static func time(_ date: Date) -> String {
+        date.formatted(.iso8601.year().month().day().dateTimeSeparator(.space).time(includingFractionalSeconds: false))
+            + " UTC"
     }
 
     private static func list(_ cart: [String: Int]) -> String {

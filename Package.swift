@@ -52,6 +52,7 @@ let package = Package(
         .library(name: "CloakroomOIDC", targets: ["CloakroomOIDC"]),
         .library(name: "CloakroomHTTP", targets: ["CloakroomHTTP"]),
         .library(name: "CloakroomHummingbird", targets: ["CloakroomHummingbird"]),
+        .library(name: "CloakroomHummingbirdRedis", targets: ["CloakroomHummingbirdRedis"]),
         .library(name: "CloakroomGateway", targets: ["CloakroomGateway"]),
         .library(name: "CloakroomTesting", targets: ["CloakroomTesting"]),
         // Underscored: for our own benchmarks only, no promise of a stable API.
@@ -63,7 +64,9 @@ let package = Package(
     traits: [
         .default(enabledTraits: ["Hummingbird", "Demo"]),
         .trait(name: "OIDC", description: "CloakroomOIDC: login, refresh of tokens"),
-        .trait(name: "Hummingbird", description: "CloakroomHummingbird: the adapter for Hummingbird"),
+        .trait(
+            name: "Hummingbird",
+            description: "CloakroomHummingbird, CloakroomHummingbirdRedis: for apps with Hummingbird"),
         .trait(name: "Gateway", description: "CloakroomGateway and the program `cloakroom`", enabledTraits: ["OIDC"]),
         .trait(
             name: "Demo", description: "`cloakroom demo`; programs for production go without",
@@ -116,6 +119,10 @@ let package = Package(
         .target(
             name: "CloakroomHummingbird",
             dependencies: ["Cloakroom", "CloakroomHTTP", hummingbird, httpTypes, nioCore]),
+        // Hummingbird's key/value store in Redis; without it, an app need not link the Redis client.
+        .target(
+            name: "CloakroomHummingbirdRedis",
+            dependencies: ["Cloakroom", "CloakroomRedis", hummingbird, lifecycle, logging]),
         .target(
             name: "CloakroomGateway",
             dependencies: [
@@ -210,8 +217,8 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "Cloakroom", "CloakroomOIDC", "CloakroomRedis", "CloakroomRedisClient", "CloakroomTesting",
-                "TestSupport", crypto, logging, nioCore, nioPosix, subprocess,
+                "Cloakroom", "CloakroomHummingbirdRedis", "CloakroomOIDC", "CloakroomRedis", "CloakroomRedisClient",
+                "CloakroomTesting", "TestSupport", crypto, hummingbird, logging, nioCore, nioPosix, subprocess,
             ]),
     ],
     swiftLanguageModes: [.v6]

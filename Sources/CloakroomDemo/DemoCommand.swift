@@ -29,7 +29,8 @@ package struct DemoCommand: AsyncParsableCommand {
               cloakroom demo --replicas 3
               cloakroom demo --replicas 3 --plain
               REDIS_URL=redis://127.0.0.1:6379/0 cloakroom demo --replicas 3
-            """
+            """,
+        subcommands: [DemoProviderCommand.self]
     )
 
     @Option(help: "The port to open in the browser.")

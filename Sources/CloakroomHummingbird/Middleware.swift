@@ -43,12 +43,22 @@ public struct FailureMiddleware<Context: RequestContext>: RouterMiddleware {
             return try await next(request, context)
         } catch {
             var failure = error
-            if let error = error as? HTTPError {
-                failure = RequestFailure(error.status, headers: error.headers, requestID: context.id)
-            }
+            if let error = error as? HTTPError { failure = Self.failure(for: error, context.id) }
             return Response(
                 failures.answer(to: failure, request.head, requestID: context.id, logger: context.logger))
         }
+    }
+
+    private static func failure(for error: HTTPError, _ requestID: String) -> RequestFailure {
+        guard error.status == .unauthorized else {
+            return RequestFailure(error.status, headers: error.headers, requestID: requestID)
+        }
+        return RequestFailure(
+            name: "unauthenticated",
+            page: ErrorPage(
+                status: error.status, title: "You are not logged in", message: "Please log in and try again.",
+                requestID: requestID, action: .init(label: "Go to the start page", path: "/")),
+            headers: error.headers)
     }
 }
 

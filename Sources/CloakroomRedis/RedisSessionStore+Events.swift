@@ -9,18 +9,20 @@ extension RedisSessionStore {
 
     /// Ends a session by `body`, and tells so if there was one.
     ///
-    /// - Parameter reason: why, unless the caller has stated another reason.
+    /// - Parameters:
+    ///   - reason: why, unless the caller has stated another reason.
+    ///   - body: gets the one that holds.
     func tellingEnd(
-        of id: SessionID, because reason: SessionEndReason, _ body: () async throws -> Ended?
+        of id: SessionID, because reason: SessionEndReason, _ body: (SessionEndReason) async throws -> Ended?
     ) async throws {
+        let (handle, reason) = (id.handle, reason.orStated)
         guard let events else {
-            _ = try await body()
+            _ = try await body(reason)
             return
         }
-        let (handle, reason) = (id.handle, reason.orStated)
         events.begin(.session(handle), reason)
         defer { events.finish(.session(handle)) }
-        if let ended = try await body() {
+        if let ended = try await body(reason) {
             events.emit(SessionEvent(.ended(reason), session: handle, user: policy.resolved(ended.user)))
         }
     }
@@ -31,15 +33,16 @@ extension RedisSessionStore {
     ///   - subject: what they are about.
     ///   - user: whose they are, if all are one user's.
     ///   - reason: why, unless the caller has stated another reason.
+    ///   - body: gets the reason that holds.
     func tellingEnds(
         of subject: SessionEvents.Subject, user: UserIdentity? = nil, because reason: SessionEndReason,
-        _ body: (_ tell: ([RecordName]) -> Void) async throws -> Int
+        _ body: (_ reason: SessionEndReason, _ tell: ([RecordName]) -> Void) async throws -> Int
     ) async throws -> Int {
-        guard let events else { return try await body { _ in } }
         let reason = reason.orStated
+        guard let events else { return try await body(reason) { _ in } }
         events.begin(subject, reason)
         defer { events.finish(subject) }
-        return try await body { tellEnd(of: $0, user: user, because: reason) }
+        return try await body(reason) { tellEnd(of: $0, user: user, because: reason) }
     }
 
     func tellEnd(of names: [RecordName], user: UserIdentity? = nil, because reason: SessionEndReason) {

@@ -25,6 +25,7 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
     let codec: RecordCodec
     let records: SessionRecords
     let index: SessionIndex
+    let endNotes: RedisEndNotes
     let nearCache: NearCache?
     private let touches = RecentTouches()
     private let updates = AttributeUpdates()
@@ -55,10 +56,12 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
         self.codec = RecordCodec(
             keyring: configuration.keyring, seals: configuration.seals,
             compressionThreshold: configuration.compressionThreshold, acceptsPlain: configuration.acceptsPlain)
+        let endNotes = RedisEndNotes(calls: calls, keys: keys)
+        self.endNotes = endNotes
         self.records = SessionRecords(
             calls: calls, keys: keys, policy: policy, codec: codec,
             sealingCodec: codec.sealing,
-            unreadable: UnreadableRecords(logger: logger))
+            unreadable: UnreadableRecords(logger: logger), endNotes: endNotes)
         self.index = SessionIndex(calls: calls, keys: keys)
         self.nearCache = nearCache
         self.transaction = CreateTransaction(logger: logger)
@@ -92,6 +95,8 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
                     await self.endWatch?.run { id in
                         guard try await self.fetch(id, at: Date()) != nil else { return .gone }
                         return .live(isKept: self.nearCache?.keeps(id) ?? false)
+                    } note: { session in
+                        try? await self.endNotes.reason(of: session)
                     }
                 }
                 await group.waitForAll()
@@ -144,9 +149,9 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
 
     public func deleteSession(_ id: SessionID) async throws {
         defer { nearCache?.drop(id) }
-        try await tellingEnd(of: id, because: .logout) {
-            let ended = try await records.end(id)
-            try await forget(ended)
+        try await tellingEnd(of: id, because: .logout) { reason in
+            let ended = try await records.end(id, because: reason)
+            await forget(ended, also: endNotes.after(ending: ended.map(\.name), because: reason))
             return ended.first.map { Ended(user: $0.session?.user) }
         }
     }
@@ -159,21 +164,25 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
     public func deleteSession(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
         defer { nearCache?.drop(id) }
         var outcome = ConditionalEnd.absent
-        try await tellingEnd(of: id, because: .invalidGrant) {
-            outcome = try await end(id, ifTokensAre: tokens)
+        try await tellingEnd(of: id, because: .invalidGrant) { reason in
+            outcome = try await end(id, ifTokensAre: tokens, because: reason)
             return outcome == .ended ? Ended(user: nil) : nil
         }
         return outcome
     }
 
-    private func end(_ id: SessionID, ifTokensAre tokens: TokenSet) async throws -> ConditionalEnd {
+    private func end(
+        _ id: SessionID, ifTokensAre tokens: TokenSet, because reason: SessionEndReason
+    ) async throws -> ConditionalEnd {
         for _ in 0..<Self.changeAttempts {
             // Not from the near cache, and compared once more as it is ended.
             guard let found = try await records.read(id) else { return .absent }
             guard found.session.tokens == tokens else { return .changed(found.session) }
             switch try await records.end(found) {
             case .replaced:
-                try await forget([(found.name, found.session)])
+                await forget(
+                    [(found.name, found.session)],
+                    also: endNotes.after(ending: [found.name], because: reason, onlyInCluster: false))
                 return .ended
             case .gone: return .absent
             case .changed: continue
@@ -224,9 +233,9 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
     public func deleteSession(_ id: SessionID, tombstoneUntil end: Date) async throws {
         defer { nearCache?.drop(id) }
         let life = max(1, Int(min(end.timeIntervalSinceNow, 3653 * 86_400) * 1000))
-        try await tellingEnd(of: id, because: .logout) {
-            let ended = try await records.end(id, tombstoneLife: life)
-            try await forget(ended)
+        try await tellingEnd(of: id, because: .logout) { reason in
+            let ended = try await records.end(id, tombstoneLife: life, because: reason)
+            await forget(ended, also: endNotes.after(ending: ended.map(\.name), because: reason))
             return ended.first.map { Ended(user: $0.session?.user) }
         }
     }
@@ -361,7 +370,7 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
         guard let ended = replies[0].elements else {
             throw SessionStoreError(.rejected, reason: "an unexpected reply to a script")
         }
-        try await forgetEnded(ended.compactMap { $0.text.flatMap { RecordName($0) } })
+        await forgetEnded(ended.compactMap { $0.text.flatMap { RecordName($0) } })
     }
 
     private func storeInCluster(
@@ -374,7 +383,7 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
             try await enter(name, session, at: now, isNew: true)
         } catch {
             // Nobody has the ID yet; a session that no list shows must not stay.
-            _ = try? await records.end(id)
+            _ = try? await records.end(id, because: nil)
             throw error
         }
     }
@@ -393,7 +402,7 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
         let names = try await index.names(in: userIndex, limit: Self.listLimit)
         guard names.count > limit else { return [] }
         let ended = Array(try await liveNames(names, in: userIndex).dropLast(limit))
-        _ = try await end(ended, in: userIndex)
+        _ = try await end(ended, in: userIndex, because: .limit)
         tellEnd(of: ended, because: .limit)
         return ended
     }
@@ -452,17 +461,24 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
 
     /// Takes ended sessions out of the indexes. They are ended already, so a failure harms nothing: readers remove what is
     /// left.
-    private func forget(_ ended: [(name: RecordName, session: Session?)]) async throws {
-        let commands = ended.flatMap { index.forgetting($0.name, $0.session) }
+    ///
+    /// - Parameter notes: what to send along.
+    private func forget(
+        _ ended: [(name: RecordName, session: Session?)], also notes: [ScriptedCommand]
+    ) async {
+        let commands = notes + ended.flatMap { index.forgetting($0.name, $0.session) }
         if !commands.isEmpty { _ = try? await calls.write(commands) }
     }
 
-    /// Drops what is left of sessions that were ended for a newer one.
-    private func forgetEnded(_ names: [RecordName]) async throws {
+    /// Drops what is left of sessions that were ended for a newer one, and notes why they were.
+    private func forgetEnded(_ names: [RecordName]) async {
+        guard !names.isEmpty else { return }
         for id in names.compactMap(\.id) { nearCache?.drop(id) }
         tellEnd(of: names, because: .limit)
+        // The script that ended them knows their names, not their handles.
+        let notes = endNotes.after(ending: names, because: .limit, onlyInCluster: false)
         let summaries = names.filter(\.isSealed).map { ScriptedCommand(.unlink(keys.summary($0))) }
-        if !summaries.isEmpty { _ = try? await calls.write(summaries) }
+        _ = try? await calls.write(notes + summaries)
     }
 }
 

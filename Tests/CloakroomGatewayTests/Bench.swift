@@ -190,10 +190,12 @@ final class Browser: Sendable {
     }
 
     /// Begins a login and types the password in, up to the address of the callback.
-    func callbackAddress(returnTo: String? = nil) async throws -> String {
+    func callbackAddress(
+        returnTo: String? = nil, as username: String = "admin", _ headers: HTTPHeaders = [:]
+    ) async throws -> String {
         var address = "/auth/login"
         if let returnTo { address += "?return_to=\(escape(returnTo))" }
-        let begun = try await get(address)
+        let begun = try await get(address, headers)
         #expect(begun.status == 303)
         let authorize = try #require(begun.location)
         var answer = try await get(authorize)
@@ -203,7 +205,7 @@ final class Browser: Sendable {
                 "\(provider)/login",
                 form: [
                     ("request", try hidden("request", in: answer.body)), ("csrf", try hidden("csrf", in: answer.body)),
-                    ("username", "admin"), ("password", "test"),
+                    ("username", username), ("password", "test"),
                 ])
         }
         let callback = try #require(answer.location)
@@ -211,10 +213,12 @@ final class Browser: Sendable {
         return callback
     }
 
-    /// Logs in as `admin`.
+    /// Logs in.
     @discardableResult
-    func logIn(returnTo: String? = nil) async throws -> Answer {
-        let answer = try await get(try await callbackAddress(returnTo: returnTo))
+    func logIn(
+        returnTo: String? = nil, as username: String = "admin", _ headers: HTTPHeaders = [:]
+    ) async throws -> Answer {
+        let answer = try await get(try await callbackAddress(returnTo: returnTo, as: username, headers), headers)
         #expect(answer.status == 303)
         #expect(self["cloakroom_session"] != nil)
         return answer

@@ -39,6 +39,12 @@ import Testing
             status: .badRequest, title: Self.hostile, message: Self.hostile, requestID: Self.hostile,
             action: .init(label: Self.hostile, path: Self.hostile, isForm: true))
         #expect(isEscaped(pages.html(for: error)))
+        let entry = UserSessionsPage.Entry(
+            handle: id.handle, isCurrent: false, began: now, lastUsed: now, ends: now, device: Self.hostile,
+            address: Self.hostile, provider: Self.hostile)
+        let sessions = UserSessionsPage(entries: [entry], hiddenCount: 1)
+        #expect(isEscaped(pages.html(for: sessions)) && isEscaped(PlainErrorPages().html(for: sessions)))
+        #expect(isEscaped(pages.landing(notice: Self.hostile)))
     }
 
     @Test("The user page shows times in UTC")

@@ -68,6 +68,11 @@ final class SharedStore: FullSessionStore, Service {
 
     func ping() async throws { try check() }
 
+    func endReason(of session: SessionHandle) async throws -> SessionEndReason? {
+        try check()
+        return try await store.endReason(of: session)
+    }
+
     func putRecord(_ record: [UInt8], key: String, lifetime: Duration) async throws {
         try check()
         try await store.putRecord(record, key: key, lifetime: lifetime)

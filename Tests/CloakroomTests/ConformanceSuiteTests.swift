@@ -24,7 +24,7 @@ import Testing
 @Suite struct ExtendedConformanceSuiteTests {
     private static let checks =
         StoreConformance.directoryChecks + StoreConformance.transferChecks + StoreConformance.leaseChecks
-        + StoreConformance.attributeChecks
+        + StoreConformance.attributeChecks + StoreConformance.endNoteChecks
 
     @Test("a store with a flaw fails the check for it")
     func findsFlaw() async {
@@ -52,6 +52,7 @@ import Testing
         for (checks, role) in [
             (StoreConformance.directoryChecks, "SessionDirectory"),
             (StoreConformance.transferChecks, "SessionTransfer"), (StoreConformance.leaseChecks, "RefreshLeaseStore"),
+            (StoreConformance.endNoteChecks, "SessionDirectory with SessionEndNotes"),
         ] {
             for check in checks {
                 let outcome = try await check.run { policy in WrongStore.subject(nil, policy: policy) }

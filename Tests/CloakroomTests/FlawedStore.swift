@@ -17,6 +17,8 @@ enum Flaw: CaseIterable {
     case revokesByHandleAlone, keepsNobody, keepsAnother, revokesProviderUsers, revokesSome, revokedStaysListed
     // The limit per user.
     case noLimit, endsTheNewest, limitCountsAtLeisure, limitCountsEnded
+    // Notes.
+    case notesNothing, notesTheSupposed, notesNoLimit, notesInvented
     // Transfer.
     case insertRenews, insertOverwrites, insertRevivesExpired, insertTellsAll, noTombstones, endlessTombstones
     case tombstoneLate
@@ -57,6 +59,11 @@ enum Flaw: CaseIterable {
         case .noLimit, .endsTheNewest: "a login beyond the limit per user ends the oldest"
         case .limitCountsAtLeisure: "200 logins of one user at once never leave more live than the limit"
         case .limitCountsEnded: "ended sessions do not count towards the limit"
+        case .notesNothing:
+            "the reason for which a session was ended is told by every replica, whichever way it was ended"
+        case .notesTheSupposed: "a stated reason is noted instead of the supposed one"
+        case .notesNoLimit: "a session that a login beyond the limit has ended says so"
+        case .notesInvented: "what ended by itself, and what never was, has no note"
         case .insertRenews: "a session is taken over under its ID, as it was, for every replica"
         case .insertOverwrites: "a session that is there already is not taken over again"
         case .insertRevivesExpired: "a session that is over is not taken over"
@@ -273,6 +280,19 @@ extension FlawedStore: SessionDirectory {
             _ = try await inner.deleteSession(summary.handle, ofUser: nil)
         }
         return 120
+    }
+}
+
+extension FlawedStore: SessionEndNotes {
+    func endReason(of session: SessionHandle) async throws -> SessionEndReason? {
+        let reason = try await inner.endReason(of: session)
+        switch flaw {
+        case .notesNothing: return nil
+        case .notesTheSupposed: return reason == .revokedByOperator ? .revokedByUser : reason
+        case .notesNoLimit: return reason == .limit ? .logout : reason
+        case .notesInvented: return reason ?? .logout
+        default: return reason
+        }
     }
 }
 

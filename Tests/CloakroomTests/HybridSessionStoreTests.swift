@@ -27,7 +27,7 @@ import Testing
     func conforms() async {
         let checks =
             StoreConformance.checks + StoreConformance.directoryChecks + StoreConformance.transferChecks
-            + StoreConformance.leaseChecks
+            + StoreConformance.leaseChecks + StoreConformance.endNoteChecks
         await conform(checks) { policy in
             let (primary, secondary) = (Self.memory(policy), Self.memory(policy))
             return ConformanceSubject(

@@ -15,7 +15,7 @@ import Testing
     func conforms() async {
         let checks =
             StoreConformance.checks + StoreConformance.directoryChecks + StoreConformance.transferChecks
-            + StoreConformance.leaseChecks
+            + StoreConformance.leaseChecks + StoreConformance.endNoteChecks
         await conform(checks) { policy in
             ConformanceSubject(store: InMemorySessionStore(policy: policy, logger: Self.silent))
         }

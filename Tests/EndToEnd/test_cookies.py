@@ -86,7 +86,7 @@ def test_r16_an_unknown_id_is_never_adopted(gateway: Gateway, redis: RedisServer
 def test_r44_no_cookie_is_json_and_no_redirect(gateway: Gateway) -> None:
     answer = gateway.get("/auth/me", headers={"Accept": "text/html"})
     assert answer.status_code == 401
-    assert answer.headers["Content-Type"].startswith("application/json")
+    assert answer.headers["Content-Type"] == "application/problem+json"
     assert isinstance(answer.json(), dict)
 
 

@@ -99,7 +99,7 @@ def is_refused(answer: bytes, status: int, error: str) -> bool:
         answer.startswith(f"HTTP/1.1 {status} ".encode())
         and answer.count(b"HTTP/1.1 ") == 1
         and b"connection: close\r\n" in answer.lower()
-        and answer.endswith(f'{{"error":"{error}"}}'.encode())
+        and f'\r\n\r\n{{"error":"{error}",'.encode() in answer
     )
 
 

@@ -135,8 +135,8 @@ def test_a_live_replica_drops_what_an_operator_ends(
     finally:
         watch.kill()
         watch.wait()
-    # The replica has heard of it, and knows no reason.
-    assert '"reason":"elsewhere"' in eventually(
+    # The replica has heard of it, and knows why.
+    assert '"reason":"revoked_by_operator"' in eventually(
         "the audit has it", lambda: text if '"ended"' in (text := (tmp_path / "audit.jsonl").read_text()) else None)
 
 

@@ -120,7 +120,7 @@ def test_r50_others_are_served_while_exchanges_stall(stalls: Stalls) -> None:
 def test_r47_a_stalled_exchange_ends_at_the_deadline(stalls: Stalls) -> None:
     for name, outcome in stalls.outcomes.items():
         answer, seconds = outcome.result(timeout=1.5 * DEADLINE)
-        assert answer.startswith(b"HTTP/1.1 504 ") and answer.endswith(b'{"error":"upstream_timeout"}'), (name, answer)
+        assert answer.startswith(b"HTTP/1.1 504 ") and b'\r\n\r\n{"error":"upstream_timeout",' in answer, (name, answer)
         # A body that did not come whole leaves nothing to read the next request from.
         assert name == "get" or b"connection: close" in answer.lower(), (name, answer)
         assert DEADLINE - 1 < seconds < DEADLINE + 5, name

@@ -336,7 +336,12 @@ def test_the_login_goes_round_in_circles(site: Site, servers: Servers, symptom: 
         said += ["GET /auth/callback " + shown(answer), "GET /auth/me " + shown(
             http.get(site.public_url + "/auth/me", timeout=10)
         )]
-    symptom.assert_seen("\n".join(said) + "\n" + log_of(site.gateway, "A session began"))
+    for _ in range(5):
+        begin_login(http, site.public_url, return_to="/page")
+    stopped = http.get(site.public_url + "/auth/login?return_to=/page", timeout=10, allow_redirects=False)
+    said.append("GET /auth/login " + shown(stopped))
+    log = log_of(site.gateway, "A session began") + log_of(site.gateway, "round in circles")
+    symptom.assert_seen("\n".join(said) + "\n" + log)
     symptom.assert_checked(site.check())
     symptom.try_by_hand(site.directory, **site.environment())
 

@@ -45,3 +45,11 @@ extension HybridSessionStore: OneTimeRecordStore {
         return try await askSecondary { try await $0.takeRecord(key: key) }
     }
 }
+
+extension HybridSessionStore: SessionEndNotes {
+    /// The primary's note, and else the secondary's, if it can be asked.
+    public func endReason(of session: SessionHandle) async throws -> SessionEndReason? {
+        if let reason = try await primary.endReason(of: session) { return reason }
+        return try? await askSecondary { try await $0.endReason(of: session) }
+    }
+}

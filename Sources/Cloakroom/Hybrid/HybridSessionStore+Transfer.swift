@@ -18,7 +18,7 @@ extension HybridSessionStore: SessionTransfer {
         do {
             try await primary.deleteSession(id, tombstoneUntil: end)
         } catch {
-            unconfirmed.add(id, until: end)
+            unconfirmed.add(id, until: end, because: SessionEndReason.logout.orStated)
             await tellSecondary(id) { try await $0.deleteSession(id, tombstoneUntil: end) }
             throw error
         }

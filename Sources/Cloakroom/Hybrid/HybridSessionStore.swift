@@ -185,15 +185,17 @@ public final class HybridSessionStore: SessionStore, Service {
 
     /// Ends the sessions that the primary did not confirm the end of, if it answers now.
     package func retryEnds() async {
-        for (id, end) in unconfirmed.all(now: Date()) {
+        for (id, ended) in unconfirmed.all(now: Date()) {
             do {
-                try await primary.deleteSession(id, tombstoneUntil: end)
+                try await ended.reason.around { try await primary.deleteSession(id, tombstoneUntil: ended.end) }
             } catch {
                 // It does not answer still; the others can wait too.
                 return
             }
             unconfirmed.remove(id)
-            await tellSecondary(id) { try await $0.deleteSession(id, tombstoneUntil: end) }
+            await ended.reason.around {
+                await tellSecondary(id) { try await $0.deleteSession(id, tombstoneUntil: ended.end) }
+            }
             logger.info("the end of a session was confirmed late", metadata: ["session": "\(id.handle)"])
         }
     }

@@ -8,14 +8,22 @@ import struct Foundation.Date
 final class UnconfirmedEnds: Sendable {
     private static let maximumCount = 10_000
 
-    private let ends = Mutex<[SessionID: Date]>([:])
+    struct End {
+        /// Until when the session could live.
+        let end: Date
+        let reason: SessionEndReason
+    }
 
-    func add(_ id: SessionID, until end: Date) {
+    private let ends = Mutex<[SessionID: End]>([:])
+
+    func add(_ id: SessionID, until end: Date, because reason: SessionEndReason) {
         ends.withLock { ends in
-            if ends.count >= Self.maximumCount, ends[id] == nil, let first = ends.min(by: { $0.value < $1.value }) {
+            if ends.count >= Self.maximumCount, ends[id] == nil,
+                let first = ends.min(by: { $0.value.end < $1.value.end })
+            {
                 ends[first.key] = nil
             }
-            ends[id] = max(end, ends[id] ?? end)
+            ends[id] = End(end: max(end, ends[id]?.end ?? end), reason: ends[id]?.reason ?? reason)
         }
     }
 
@@ -28,9 +36,9 @@ final class UnconfirmedEnds: Sendable {
     }
 
     /// Those whose sessions could still be live; the others are forgotten.
-    func all(now: Date) -> [SessionID: Date] {
+    func all(now: Date) -> [SessionID: End] {
         ends.withLock { ends in
-            ends = ends.filter { $0.value > now }
+            ends = ends.filter { $0.value.end > now }
             return ends
         }
     }

@@ -19,6 +19,7 @@ public final class InMemorySessionStore: SessionStore, NearSessions, OneTimeReco
     let providerSessions = InMemoryIndex<ProviderSession>()
     let leases = RefreshLeaseTable()
     let records = InMemoryOneTimeRecords(maximumCount: 10_000)
+    let endNotes = InMemoryEndNotes()
     let logger: Logger
     private let events: SessionEvents?
     let now: @Sendable () -> Date
@@ -205,8 +206,12 @@ public final class InMemorySessionStore: SessionStore, NearSessions, OneTimeReco
     ///   - isStated: whether what the caller has stated is the reason instead.
     func forget(_ ended: [SessionShard.Ended], because reason: SessionEndReason = .logout, isStated: Bool = true) {
         guard !ended.isEmpty else { return }
+        let reason = isStated ? reason.orStated : reason
+        if ended.contains(where: \.wasLive) {
+            let now = now()
+            for session in ended where session.wasLive { endNotes.add(session.id.handle, reason, now: now) }
+        }
         if let events {
-            let reason = isStated ? reason.orStated : reason
             for session in ended {
                 let past: SessionEndReason = session.isPastAbsoluteLimit ? .absolute : .idle
                 events.emit(

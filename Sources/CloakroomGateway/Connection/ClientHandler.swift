@@ -261,7 +261,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
                 ? "Refused a TLS handshake: this port speaks plain HTTP" : "Refused a malformed request",
             metadata: ["problem": "\(failure.name)", "address": "\(address.text ?? "none")"])
         room.metrics.refused(failure.limit)
-        refuse(with: .json(["error": "bad_request"], status: .init(integerLiteral: failure.status)))
+        refuse(with: .problem("bad_request", status: .init(integerLiteral: failure.status)))
     }
 
     private func refuse(_ limit: RefusingLimit) {

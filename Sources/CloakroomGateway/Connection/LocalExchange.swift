@@ -29,7 +29,7 @@ final class LocalExchange: Exchange {
     func bodyCame(_ data: ByteBuffer) {
         bytes += data.readableBytes
         if bytes > room.core.limits.ownBody {
-            end(.json(["error": "body_too_large"], status: .contentTooLarge))
+            end(.problem("body_too_large", status: .contentTooLarge))
         }
     }
 

@@ -9,7 +9,7 @@ enum Asset: String, CaseIterable, Sendable {
 
     var answer: HTTPAnswer {
         switch self {
-        case .style: Self.answer(Self.styleText, type: "text/css; charset=utf-8")
+        case .style: Self.answer(Self.styleText + Self.sessionsStyleText, type: "text/css; charset=utf-8")
         case .script: Self.answer(Self.scriptText, type: "text/javascript; charset=utf-8")
         }
     }

@@ -24,8 +24,12 @@ struct Pages: ErrorPageRenderer {
     }
 
     /// For visitors.
-    func landing() -> String {
-        render("landing", ["title": "Welcome", "provider": providerName])
+    ///
+    /// - Parameter notice: why a visitor is no user any more.
+    func landing(notice: String? = nil) -> String {
+        var values: [String: Any] = ["title": "Welcome", "provider": providerName]
+        values["notice"] = notice
+        return render("landing", values)
     }
 
     /// For the user who is logged in.
@@ -53,6 +57,25 @@ struct Pages: ErrorPageRenderer {
             values[action.isForm ? "form" : "link"] = ["path": action.path, "label": action.label]
         }
         return render("error", values)
+    }
+
+    func html(for page: UserSessionsPage) -> String {
+        let sessions = page.entries.map { entry -> [String: Any] in
+            var values: [String: Any] = [
+                "device": entry.device, "began": Self.time(entry.began), "ends": Self.time(entry.ends),
+                "handle": entry.handle.description, "path": AuthEndpoint.path(ofSession: entry.handle),
+                "current": entry.isCurrent,
+            ]
+            values["used"] = entry.lastUsed.map(Self.time)
+            values["address"] = entry.address
+            values["provider"] = entry.provider
+            return values
+        }
+        var values: [String: Any] = [
+            "title": "Your sessions", "sessions": sessions, "others": page.entries.count > 1,
+        ]
+        if page.hiddenCount > 0 { values["hidden"] = "\(page.hiddenCount)" }
+        return render("sessions", values)
     }
 
     private func render(_ name: String, _ values: [String: Any]) -> String {

@@ -2,7 +2,7 @@ import CloakroomHTTP
 
 /// The pages' text. Every `{{value}}` is escaped; none is inserted raw.
 enum Templates {
-    static let pages = ["landing": landing, "user": user, "error": error]
+    static let pages = ["landing": landing, "user": user, "error": error, "sessions": sessions]
 
     /// What all pages share.
     static func around(_ body: String) -> String {
@@ -30,6 +30,7 @@ enum Templates {
     }
 
     private static let landing = """
+        {{#notice}}<p class="notice" id="notice" role="status">{{notice}}</p>{{/notice}}
         <h1>Leave your coat here</h1>
         <p>Your tokens stay on the server; your browser gets a ticket.</p>
         <p><a class="button" id="login" href="\(AuthEndpoint.login.path)">Login with {{provider}}</a></p>
@@ -47,6 +48,7 @@ enum Templates {
         </dl>
         <div class="actions">
         {{#upstream}}<button type="button" class="button" id="call-api">Call the sample API</button>{{/upstream}}
+        <a class="button quiet" id="sessions" href="\(AuthEndpoint.sessions.path)">Your sessions</a>
         <form method="post" action="\(AuthEndpoint.logout.path)"><button class="button quiet" id="logout">Logout</button></form>
         </div>
         {{#upstream}}<pre id="api-result" aria-live="polite" hidden></pre>

@@ -28,6 +28,7 @@ struct Admission: Sendable {
     }
 
     let store: any SessionStore
+    private let endNotes: any SessionEndNotes
     let near: (any NearSessions)?
     let refresher: TokenRefresher
     let events: SessionEvents
@@ -35,10 +36,12 @@ struct Admission: Sendable {
     private let cookieName: [UInt8]
 
     init(
-        store: any SessionStore, refresher: TokenRefresher, events: SessionEvents, publicURL: PublicURL,
+        store: any SessionStore & SessionEndNotes, refresher: TokenRefresher, events: SessionEvents,
+        publicURL: PublicURL,
         cookies: CookieSettings
     ) {
         self.store = store
+        endNotes = store
         near = store as? any NearSessions
         self.refresher = refresher
         self.events = events
@@ -76,19 +79,24 @@ struct Admission: Sendable {
     /// - Throws: ``SessionStoreError`` when the store can't tell.
     func decide(_ presented: PresentedSession) async throws -> Decision {
         guard let session = try await storeCall({ try await store.session(for: presented.id) }) else {
-            return .refuse(.unauthenticated)
+            return await refusal(presented)
         }
         switch try await refresher.freshSession(session, for: presented.id) {
         case .ended:
-            return .refuse(.unauthenticated)
+            return await refusal(presented)
         case .providerUnavailable(let retryAfter):
             return .refuse(
-                .json(
-                    ["error": "provider_unavailable"], status: .serviceUnavailable,
+                .problem(
+                    "provider_unavailable", status: .serviceUnavailable,
                     headers: [.retryAfter: "\(max(1, retryAfter.components.seconds + 1))"]))
         case .ready(let session):
             return .pass(Pass(session: presented, accessToken: session.tokens.accessToken))
         }
+    }
+
+    /// 401, with the reason for which the session has ended, if that was lately.
+    private func refusal(_ presented: PresentedSession) async -> Decision {
+        .refuse(.unauthenticated(because: try? await endNotes.endReason(of: presented.handle)))
     }
 }
 

@@ -55,7 +55,7 @@ final class ProxyExchange: Exchange, UpstreamUser {
         }
         if !UpstreamPath.isPlain(request.head) {
             guard let path = UpstreamPath(request.head.fields.text(request.head.target)) else {
-                return refuse(.json(["error": "invalid_path"], status: .badRequest))
+                return refuse(.problem("invalid_path", status: .badRequest))
             }
             self.path = path.pathAndQuery
         }
@@ -118,8 +118,8 @@ final class ProxyExchange: Exchange, UpstreamUser {
             "Too many requests at the upstream",
             metadata: ["request_id": "\(request.id)", "session": "\(request.handle?.description ?? "")"])
         refuse(
-            .json(
-                ["error": "too_many_requests_at_upstream"], status: .serviceUnavailable,
+            .problem(
+                "too_many_requests_at_upstream", status: .serviceUnavailable,
                 headers: [.retryAfter: FailureAnswers.retryAfter]))
     }
 
@@ -284,8 +284,8 @@ final class ProxyExchange: Exchange, UpstreamUser {
 
         var answer: HTTPAnswer {
             switch self {
-            case .upstreamUnavailable: .json(["error": "upstream_unavailable"], status: .badGateway)
-            case .upstreamTimeout: .json(["error": "upstream_timeout"], status: .gatewayTimeout)
+            case .upstreamUnavailable: .problem("upstream_unavailable", status: .badGateway)
+            case .upstreamTimeout: .problem("upstream_timeout", status: .gatewayTimeout)
             }
         }
     }

@@ -50,7 +50,11 @@ struct GatewayResponder: Sendable {
         failures = FailureAnswers(pages: pages)
         health = HealthAnswers(store: store, storeName: settings.effectiveStore.rawValue)
         auth = AuthEndpoints(
-            store: store, records: store, provider: relyingParty, publicURL: publicURL, pages: pages, events: events)
+            store: store, records: store, provider: relyingParty, publicURL: publicURL, pages: pages, events: events,
+            directory: store, endNotes: store,
+            providerTitle: { [issuer = settings.oidcIssuer, title = settings.oidcProviderName] in
+                $0 == nil || $0 == issuer ? title : $0
+            })
     }
 
     /// The answer to a request of which nobody needs to be asked; `nil` if somebody must be.
@@ -126,7 +130,18 @@ struct GatewayResponder: Sendable {
     private func startPage(_ request: Parts, _ session: RequestSession) async throws -> HTTPAnswer {
         // The provider comes back from a logout with a `state`, which means nothing any more.
         if request.head.path?.hasPrefix("/?state=") == true { return .redirect(to: "/") }
-        guard let live = try await session.current() else { return .html(pages.landing()) }
+        guard let live = try await session.current() else { return await landing(request, session) }
         return .html(pages.user(live))
+    }
+
+    /// The landing page. A browser that still has the cookie of a session that was ended lately is told why, once: with that it
+    /// gives up the cookie.
+    private func landing(_ request: Parts, _ session: RequestSession) async -> HTTPAnswer {
+        guard request.head.method == .get, let id = session.presentedID,
+            let reason = try? await store.endReason(of: id.handle), let notice = reason.notice
+        else { return .html(pages.landing()) }
+        var answer = HTTPAnswer.html(pages.landing(notice: notice))
+        answer.headers.add(auth.cookies.endedSessionCookie, for: .setCookie)
+        return answer
     }
 }

@@ -16,7 +16,7 @@ enum GatewayRoute: Equatable, Sendable {
         default:
             if hasUpstream, path == "/api" || path.hasPrefix("/api/") {
                 self = .upstream
-            } else if let endpoint = AuthEndpoint(rawValue: String(path)) {
+            } else if let endpoint = AuthEndpoint(path: path) {
                 self = .auth(endpoint)
             } else if let asset = Asset(rawValue: String(path)) {
                 self = .asset(asset)

@@ -48,9 +48,9 @@ extension RefusingLimit {
     /// What a client is told whose request passes the limit while it is read.
     var answer: HTTPAnswer {
         switch self {
-        case .bodyBytes: .json(["error": "body_too_large"], status: .contentTooLarge)
-        case .headerTime, .bodyTime: .json(["error": "request_timeout"], status: .requestTimeout)
-        default: .json(["error": "bad_request"], status: .badRequest)
+        case .bodyBytes: .problem("body_too_large", status: .contentTooLarge)
+        case .headerTime, .bodyTime: .problem("request_timeout", status: .requestTimeout)
+        default: .problem("bad_request", status: .badRequest)
         }
     }
 }

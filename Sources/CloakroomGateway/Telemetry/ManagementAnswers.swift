@@ -21,7 +21,7 @@ struct ManagementAnswers: Sendable {
             return HTTPAnswer(
                 status: .ok, headers: [.contentType: format.mediaType, .cacheControl: "no-store"],
                 body: Array(await metrics.text(format, isExact: isExact).utf8))
-        default: return .json(["error": "not_found"], status: .notFound)
+        default: return .problem("not_found", status: .notFound)
         }
     }
 }

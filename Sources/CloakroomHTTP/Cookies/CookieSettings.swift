@@ -1,9 +1,9 @@
 public import Cloakroom
 
-/// The names and attributes of the two cookies: the session's and, for the minutes of a login, the one that binds the
-/// login to its browser.
+/// The names and attributes of the cookies: the session's; for the minutes of a login, the one that binds the login to its
+/// browser; and for seconds, the one that remembers logins, so that a browser that is sent round in circles is stopped.
 ///
-/// Both are `HttpOnly`, `SameSite=Lax`, `Path=/` and have no `Domain`. On https they are `Secure` and named `__Host-…`, so
+/// All are `HttpOnly`, `SameSite=Lax`, `Path=/` and have no `Domain`. On https they are `Secure` and named `__Host-…`, so
 /// that no sibling domain can set them; on plain http, which ``PublicURL`` allows on this machine alone, browsers would
 /// refuse that, so they go without.
 public struct CookieSettings: Sendable {
@@ -13,6 +13,8 @@ public struct CookieSettings: Sendable {
     public let sessionName: String
     /// `__Host-cloakroom_login` or `cloakroom_login`.
     public let loginName: String
+    /// `__Host-cloakroom_logins` or `cloakroom_logins`.
+    let recentLoginsName: String
 
     /// Makes the settings for an app that browsers reach at this address.
     public init(publicURL: PublicURL) {
@@ -20,11 +22,13 @@ public struct CookieSettings: Sendable {
         let prefix = isSecure ? "__Host-" : ""
         sessionName = prefix + "cloakroom_session"
         loginName = prefix + "cloakroom_login"
+        recentLoginsName = prefix + "cloakroom_logins"
     }
 
     /// Every name that must stay between the browser and us, whichever of the two forms is in use.
     package static let reservedNames: Set<String> = [
         "__Host-cloakroom_session", "cloakroom_session", "__Host-cloakroom_login", "cloakroom_login",
+        "__Host-cloakroom_logins", "cloakroom_logins",
     ]
 
     /// A `Set-Cookie` value that hands the browser its ticket. It ends with the browser's own session, or when the store
@@ -39,6 +43,11 @@ public struct CookieSettings: Sendable {
     /// A `Set-Cookie` value that binds logins to this browser for a while.
     func loginCookie(_ binding: LoginBinding) -> String {
         "\(loginName)=\(binding.secret); Max-Age=\(LoginTransactions.lifetimeInSeconds); \(attributes)"
+    }
+
+    /// A `Set-Cookie` value that remembers this browser's logins.
+    func recentLoginsCookie(_ value: String) -> String {
+        "\(recentLoginsName)=\(value); Max-Age=\(RecentLogins.window); \(attributes)"
     }
 
     private var attributes: String { "Path=/; HttpOnly; SameSite=Lax" + (isSecure ? "; Secure" : "") }

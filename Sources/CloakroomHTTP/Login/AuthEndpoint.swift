@@ -1,6 +1,7 @@
+public import Cloakroom
 public import HTTPTypes
 
-/// The routes of login and logout.
+/// The routes of login and logout, and of a user's own sessions.
 public enum AuthEndpoint: String, CaseIterable, Sendable {
     /// Sends the browser to the identity provider.
     case login = "/auth/login"
@@ -10,9 +11,29 @@ public enum AuthEndpoint: String, CaseIterable, Sendable {
     case logout = "/auth/logout"
     /// The user's claims, never a token.
     case me = "/auth/me"
+    /// The user's own sessions.
+    case sessions = "/auth/sessions"
+    /// One of the user's own sessions.
+    case session = "/auth/sessions/{handle}"
+    /// Ends all of the user's sessions, here and at the identity provider.
+    case logoutEverywhere = "/auth/logout-everywhere"
 
-    /// The path.
+    /// Finds the endpoint of a request's path, without its query.
+    public init?(path: some StringProtocol) {
+        if let endpoint = AuthEndpoint(rawValue: String(path)) {
+            self = endpoint
+            return
+        }
+        let sessions = Self.sessions.rawValue + "/"
+        guard path.hasPrefix(sessions), !path.dropFirst(sessions.count).contains("/") else { return nil }
+        self = .session
+    }
+
+    /// The path; of ``session`` with `{handle}` in the place of a session's handle.
     public var path: String { rawValue }
+
+    /// The path at which the session with this handle can be ended.
+    public static func path(ofSession handle: SessionHandle) -> String { "\(sessions.rawValue)/\(handle)" }
 
     /// The methods that it serves. `HEAD`, which must change nothing (RFC 9110 §9.2.1), is there where `GET` changes nothing.
     public var methods: [HTTPRequest.Method] {
@@ -20,9 +41,17 @@ public enum AuthEndpoint: String, CaseIterable, Sendable {
         case .login, .me: [.get, .head]
         case .callback: [.get]
         case .logout: [.get, .post]
+        case .sessions: [.get, .head, .post, .delete]
+        case .session: [.post, .delete]
+        case .logoutEverywhere: [.post]
         }
     }
 
-    /// The paths that a login must not return to, as it would go round in circles.
-    static let notToReturnTo: Set<String> = [login.path, callback.path, logout.path]
+    /// Whether a login must not return to a path: it would go round in circles, or come to one that takes no `GET`.
+    static func isNotToReturnTo(_ path: some StringProtocol) -> Bool {
+        switch AuthEndpoint(path: path) {
+        case .login, .callback, .logout, .logoutEverywhere, .session: true
+        case .me, .sessions, nil: false
+        }
+    }
 }

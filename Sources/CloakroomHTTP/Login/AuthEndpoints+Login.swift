@@ -5,11 +5,11 @@ import Logging
 extension AuthEndpoints {
     /// `GET /auth/login?return_to=/x`: sends the browser to the identity provider.
     func login(_ request: SessionRequest) async throws -> HTTPAnswer {
-        let returnTo = ReturnAddress(QueryParameters(request.head.query)?["return_to"])
+        let returnTo = paths.returnAddress(QueryParameters(request.head.query)?["return_to"])
         if publicURL.isOtherLoopbackName(request.head.authority) {
-            let login = AuthEndpoint.login.path
-            return .redirect(to: "\(publicURL.origin)\(login)?return_to=\(PercentCoding.encode(returnTo.path))")
+            return .redirect(to: "\(publicURL.origin)\(paths[.login])?return_to=\(PercentCoding.encode(returnTo.path))")
         }
+        let recent = try recentLogins(request, returnTo)
         let binding: LoginBinding
         if case .value(let text) = request.head.headerFields.cookie(named: cookies.loginName),
             let ours = LoginBinding(text)
@@ -29,6 +29,7 @@ extension AuthEndpoints {
         }
         var answer = HTTPAnswer.redirect(to: location)
         answer.headers.add(cookies.loginCookie(binding), for: .setCookie)
+        answer.headers.add(cookies.recentLoginsCookie(recent), for: .setCookie)
         return answer
     }
 
@@ -39,6 +40,7 @@ extension AuthEndpoints {
             let binding = LoginBinding(text),
             let transaction = try await transactions.take(state: state, binding: binding)
         else {
+            if let landing = await landingOfLiveSession(request) { return landing }
             request.logger.notice("Refused a callback for which this browser has no login under way")
             events?.emit(SessionEvent(.denied(reason: "invalid_callback")))
             throw unknownLogin(request)
@@ -51,7 +53,9 @@ extension AuthEndpoints {
                 pending: transaction.pending)
         } catch {
             await transactions.release(transaction)
-            throw failure(for: error, request)
+            let failure = failure(for: error, request)
+            if let landing = await landingOfLiveSession(request) { return landing }
+            throw failure
         }
         // The old session dies first: should storing the new one fail, the user has none, rather than two.
         if let old = request.session.presentedID {
@@ -114,6 +118,6 @@ extension AuthEndpoints {
             name: name,
             page: ErrorPage(
                 status: status, title: title, message: message, requestID: request.id,
-                action: .init(label: "Try again", path: AuthEndpoint.login.path)))
+                action: .init(label: "Try again", path: paths[.login])))
     }
 }

@@ -31,7 +31,7 @@ extension AuthEndpoints {
 
     /// Where the provider ends its own session; the start page when it can't be asked, as the user is logged out here in
     /// any case.
-    private func providerLogout(idToken: String?, _ request: SessionRequest) async -> String {
+    func providerLogout(idToken: String?, _ request: SessionRequest) async -> String {
         do {
             return try await provider.logoutURL(idToken: idToken, state: randomText()) ?? "/"
         } catch {
@@ -49,7 +49,7 @@ extension AuthEndpoints {
         guard request.head.wantsPage, request.head.method == .get else { return .refused(refusal) }
         let page = ErrorPage(
             status: .forbidden, title: "Log out?", message: "Another site asks to log you out of this one.",
-            requestID: request.id, action: .init(label: "Log out", path: AuthEndpoint.logout.path, isForm: true))
+            requestID: request.id, action: .init(label: "Log out", path: paths[.logout], isForm: true))
         return .html(pages.html(for: page), status: .forbidden)
     }
 }

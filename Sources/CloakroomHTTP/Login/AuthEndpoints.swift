@@ -6,7 +6,7 @@ import Logging
 ///
 /// ```swift
 /// let session = RequestSession(head.headerFields, in: store, cookies: endpoints.cookies)
-/// if let endpoint = AuthEndpoint(rawValue: path) {
+/// if let endpoint = AuthEndpoint(path: path) {
 ///     let request = SessionRequest(head, session: session, id: requestID, logger: logger)
 ///     return await endpoints.answer(endpoint, request)
 /// }
@@ -14,6 +14,8 @@ import Logging
 public struct AuthEndpoints: Sendable {
     /// The names of the cookies.
     public let cookies: CookieSettings
+    /// Where each endpoint is; see ``moved(to:)``.
+    public internal(set) var paths: AuthPaths = [:]
 
     let store: any SessionStore
     let provider: any LoginProvider
@@ -22,6 +24,9 @@ public struct AuthEndpoints: Sendable {
     let requestGuard: RequestGuard
     let transactions: LoginTransactions
     let events: SessionEvents?
+    let endNotes: (any SessionEndNotes)?
+    let providerTitle: @Sendable (_ issuer: String?) -> String?
+    private let directory: (any SessionDirectory)?
     private let failures: FailureAnswers
 
     /// Makes the endpoints.
@@ -33,9 +38,15 @@ public struct AuthEndpoints: Sendable {
     ///   - publicURL: where browsers reach the app.
     ///   - pages: how error pages look.
     ///   - events: what to tell of logins and requests that were refused.
+    ///   - directory: where a user's own sessions are listed and ended, usually the same store; without one there are no such
+    ///     routes.
+    ///   - endNotes: says why a session ended, to those who still ask for it; usually the same store.
+    ///   - providerTitle: what people call the provider with this issuer, `nil` being that of sessions that name none.
     public init(
         store: any SessionStore, records: any OneTimeRecordStore, provider: any LoginProvider, publicURL: PublicURL,
-        pages: any ErrorPageRenderer = PlainErrorPages(), events: SessionEvents? = nil
+        pages: any ErrorPageRenderer = PlainErrorPages(), events: SessionEvents? = nil,
+        directory: (any SessionDirectory)? = nil, endNotes: (any SessionEndNotes)? = nil,
+        providerTitle: @escaping @Sendable (_ issuer: String?) -> String? = { $0 }
     ) {
         self.store = store
         self.provider = provider
@@ -45,6 +56,9 @@ public struct AuthEndpoints: Sendable {
         self.requestGuard = RequestGuard(publicURL: publicURL)
         self.transactions = LoginTransactions(records: records)
         self.events = events
+        self.directory = directory
+        self.endNotes = endNotes
+        self.providerTitle = providerTitle
         self.failures = FailureAnswers(pages: pages)
     }
 
@@ -57,6 +71,9 @@ public struct AuthEndpoints: Sendable {
             case .callback: try await callback(request)
             case .logout: try await logout(request)
             case .me: try await me(request)
+            case .sessions: try await sessions(request, in: sessionDirectory(request))
+            case .session: try await session(request, in: sessionDirectory(request))
+            case .logoutEverywhere: try await logoutEverywhere(request, in: sessionDirectory(request))
             }
         } catch {
             return failures.answer(to: error, request.head, requestID: request.id, logger: request.logger)
@@ -68,8 +85,21 @@ public struct AuthEndpoints: Sendable {
             events?.emit(SessionEvent(.denied(reason: refusal.rawValue)))
             return .refused(refusal)
         }
-        guard let live = try await request.session.current() else { return .unauthenticated }
+        guard let live = try await request.session.current() else {
+            return await unauthenticated(request)
+        }
         return Self.me(live.session)
+    }
+
+    private func sessionDirectory(_ request: SessionRequest) throws -> any SessionDirectory {
+        guard let directory else { throw RequestFailure(.notFound, requestID: request.id) }
+        return directory
+    }
+
+    /// 401, with the reason if the request has a session that was ended lately.
+    func unauthenticated(_ request: SessionRequest) async -> HTTPAnswer {
+        guard let endNotes, let id = request.session.presentedID else { return .unauthenticated }
+        return .unauthenticated(because: try? await endNotes.endReason(of: id.handle))
     }
 
     /// Who the user of a session is, for a request that may know.

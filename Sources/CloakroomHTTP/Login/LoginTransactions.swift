@@ -53,6 +53,11 @@ struct LoginTransactions: Sendable {
             pending: Self.pending(state, binding), returnTo: opened.returnTo, claim: claim)
     }
 
+    /// Whether a session began after a login did, as far as two replicas' clocks can tell.
+    static func isSince(_ began: Date, _ session: Session) -> Bool {
+        session.createdAt.timeIntervalSince(began) >= -tolerance
+    }
+
     /// Takes the record of a login back that failed: strangers can make as many of those as they like.
     func release(_ transaction: Transaction) async {
         failed.insert(transaction.claim)

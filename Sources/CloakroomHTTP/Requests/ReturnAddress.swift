@@ -10,7 +10,7 @@ public struct ReturnAddress: Sendable, Equatable {
     ///
     /// Refused are `//host` and everything that a browser might read that way: backslashes, control characters and spaces
     /// (which browsers drop or turn), text outside ASCII, and whatever is too long; and the routes of login and logout, as a
-    /// login that leads to another login would go round in circles.
+    /// login that leads to another login would go round in circles, and those that take no `GET`.
     public init(_ text: String?) {
         guard let text, Self.isLocalPath(text) else {
             path = "/"
@@ -25,7 +25,7 @@ public struct ReturnAddress: Sendable, Equatable {
             bytes.count == 1 || bytes[1] != UInt8(ascii: "/")
         else { return false }
         let path = text.prefix { $0 != "?" && $0 != "#" }
-        guard !AuthEndpoint.notToReturnTo.contains(String(path)) else { return false }
+        guard !AuthEndpoint.isNotToReturnTo(path) else { return false }
         return bytes.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\\") }
     }
 }

@@ -44,10 +44,14 @@ public struct ErrorPage: Sendable {
     }
 }
 
-/// Turns an ``ErrorPage`` into HTML.
+/// Turns an ``ErrorPage``, or the list of a user's sessions, into HTML.
 public protocol ErrorPageRenderer: Sendable {
     /// - Returns: a whole HTML document in which every text is escaped.
     func html(for page: ErrorPage) -> String
+
+    /// - Returns: a whole HTML document in which every text is escaped. There is a plain one for renderers that do not make
+    ///   their own.
+    func html(for page: UserSessionsPage) -> String
 }
 
 /// Error pages without any style.

@@ -2,7 +2,7 @@ import Cloakroom
 public import HTTPTypes
 public import Logging
 
-/// Turns what handlers throw into answers: a page for people, JSON for programs, never the error's own text.
+/// Turns what handlers throw into answers: a page for people, problem JSON (RFC 9457) for programs, never the error's own text.
 ///
 /// A failing store becomes 503 with `Retry-After`, and no cookie is touched: the user is neither let in nor logged out.
 public struct FailureAnswers: Sendable {
@@ -30,6 +30,8 @@ public struct FailureAnswers: Sendable {
             return answer(to: .storeUnavailable(requestID), head)
         case let failure as RequestFailure:
             return answer(to: failure, head)
+        case let error as ProviderUnavailableError:
+            return answer(to: .providerUnavailable(error, requestID), head)
         case is CancellationError:
             // The client hung up or the server stops: nothing failed.
             logger.debug("A request was cancelled")
@@ -42,11 +44,13 @@ public struct FailureAnswers: Sendable {
 
     private func answer(to failure: RequestFailure, _ head: HTTPRequest) -> HTTPAnswer {
         var headers = failure.headers
-        if failure.page.status == .serviceUnavailable { headers[.retryAfter] = Self.retryAfter }
+        if failure.page.status == .serviceUnavailable, headers[.retryAfter] == nil {
+            headers[.retryAfter] = Self.retryAfter
+        }
         guard head.wantsPage else {
-            return .json(
-                ["error": .string(failure.name), "request_id": .string(failure.page.requestID)],
-                status: failure.page.status, headers: headers)
+            return .problem(
+                failure.name, status: failure.page.status, headers: headers,
+                ["request_id": .string(failure.page.requestID), "detail": .string(failure.page.message)])
         }
         return .html(pages.html(for: failure.page), status: failure.page.status, headers: headers)
     }

@@ -20,13 +20,14 @@ public struct LiveSession: Sendable {
 ///
 /// It is a class because all who handle the request share it.
 public final class RequestSession: Sendable {
-    private struct State {
+    struct State {
+        var refresher: (any SessionRefresher)?
         var store: (any SessionStore)?
         var id: SessionID?
         var resolved: LiveSession??
     }
 
-    private let state: Mutex<State>
+    let state: Mutex<State>
 
     /// Makes the session of a request that is yet to be looked at.
     public init() { state = Mutex(State()) }

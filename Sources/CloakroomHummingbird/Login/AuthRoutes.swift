@@ -1,42 +1,85 @@
-public import Cloakroom
 public import CloakroomHTTP
 import HTTPTypes
 public import Hummingbird
 
-/// The routes of login and logout: `/auth/login`, `/auth/callback`, `/auth/logout`, `/auth/me`.
+/// All routes of ``LoginRoutes``, ``LogoutRoutes`` and ``UserSessionRoutes``, where `AuthEndpoints.paths` puts them.
 ///
 /// They need ``SessionMiddleware`` around them.
 public struct AuthRoutes<Context: SessionRequestContext>: Sendable {
     private let endpoints: AuthEndpoints
 
-    /// Makes the routes.
-    ///
-    /// - Parameters:
-    ///   - store: where sessions are kept.
-    ///   - records: makes sure that a login is completed once; usually the same store, and shared by all replicas as that is.
-    ///   - provider: the identity provider, such as a `RelyingParty`. Its redirect URI is `/auth/callback` at `publicURL`.
-    ///   - publicURL: where browsers reach the app.
-    ///   - pages: how error pages look.
-    ///   - events: what to tell of logins and requests that were refused.
-    public init(
-        store: any SessionStore, records: any OneTimeRecordStore, provider: any LoginProvider, publicURL: PublicURL,
-        pages: any ErrorPageRenderer = PlainErrorPages(), events: SessionEvents? = nil
-    ) {
-        endpoints = AuthEndpoints(
-            store: store, records: records, provider: provider, publicURL: publicURL, pages: pages, events: events)
-    }
+    /// Makes the routes of these endpoints.
+    public init(_ endpoints: AuthEndpoints) { self.endpoints = endpoints }
 
-    /// Adds the routes.
+    /// Adds the routes. Paths are whole: add them to the router itself, or to a group that has no path of its own.
     public func add(to router: some RouterMethods<Context>) {
-        for endpoint in AuthEndpoint.allCases {
-            for method in [.get, .head, .post] as [HTTPRequest.Method] {
-                router.on(RouterPath(endpoint.path), method: method) { [endpoints] request, context in
-                    let request = SessionRequest(
-                        request.head, session: context.session, id: context.id, clientAddress: context.clientAddress,
-                        logger: context.logger)
-                    return Response(await endpoints.answer(endpoint, request))
+        router.add(AuthEndpoint.allCases, of: endpoints)
+    }
+}
+
+/// The way in: `login`, which sends the browser to the identity provider, `callback`, where it comes back to, and `me`,
+/// which says who the user is.
+///
+/// They need ``SessionMiddleware`` around them.
+public struct LoginRoutes<Context: SessionRequestContext>: Sendable {
+    private let endpoints: AuthEndpoints
+
+    /// Makes the routes of these endpoints.
+    public init(_ endpoints: AuthEndpoints) { self.endpoints = endpoints }
+
+    /// Adds the routes. Paths are whole: add them to the router itself, or to a group that has no path of its own.
+    public func add(to router: some RouterMethods<Context>) {
+        router.add([.login, .callback, .me], of: endpoints)
+    }
+}
+
+/// The way out: ends the session here and at the identity provider.
+///
+/// It needs ``SessionMiddleware`` around it.
+public struct LogoutRoutes<Context: SessionRequestContext>: Sendable {
+    private let endpoints: AuthEndpoints
+
+    /// Makes the route of these endpoints.
+    public init(_ endpoints: AuthEndpoints) { self.endpoints = endpoints }
+
+    /// Adds the route. Its path is whole: add it to the router itself, or to a group that has no path of its own.
+    public func add(to router: some RouterMethods<Context>) { router.add([.logout], of: endpoints) }
+}
+
+/// A user's own sessions: the list, as a page or as JSON, the end of one, of all others, and of all.
+///
+/// The endpoints need a `directory`, and what renders their pages may show the list in the app's own look:
+/// `ErrorPageRenderer.html(for:)` of a `UserSessionsPage`. The routes need ``SessionMiddleware`` around them.
+public struct UserSessionRoutes<Context: SessionRequestContext>: Sendable {
+    private let endpoints: AuthEndpoints
+
+    /// Makes the routes of these endpoints.
+    public init(_ endpoints: AuthEndpoints) { self.endpoints = endpoints }
+
+    /// Adds the routes. Paths are whole: add them to the router itself, or to a group that has no path of its own.
+    public func add(to router: some RouterMethods<Context>) {
+        router.add([.sessions, .session, .logoutEverywhere], of: endpoints)
+    }
+}
+
+extension RouterMethods where Context: SessionRequestContext {
+    fileprivate func add(_ added: [AuthEndpoint], of endpoints: AuthEndpoints) {
+        for endpoint in added {
+            // The endpoint itself says which methods it serves, and answers the others with 405.
+            for method in [.get, .head, .post, .delete] as [HTTPRequest.Method] {
+                on(RouterPath(endpoints.paths[endpoint]), method: method) { request, context in
+                    Response(await endpoints.answer(endpoint, SessionRequest(request, context)))
                 }
             }
         }
+    }
+}
+
+extension SessionRequest {
+    /// What is known of a request.
+    init(_ request: Request, _ context: some SessionRequestContext) {
+        self.init(
+            request.head, session: context.session, id: context.id, clientAddress: context.clientAddress,
+            logger: context.logger)
     }
 }

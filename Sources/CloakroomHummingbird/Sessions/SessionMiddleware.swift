@@ -1,5 +1,6 @@
 public import Cloakroom
 public import CloakroomHTTP
+import HTTPTypes
 public import Hummingbird
 
 /// A request context that knows the request's session.
@@ -24,14 +25,23 @@ extension SessionRequestContext {
 
 /// Finds the session that a request's cookie names, when someone asks for it.
 ///
-/// A cookie that is malformed, oversized or sent twice counts as none.
+/// A cookie that is malformed, oversized or sent twice counts as none. What is done to sessions meanwhile is done for this
+/// request, as far as `SessionEvent`s tell.
 public struct SessionMiddleware<Context: SessionRequestContext>: RouterMiddleware {
     private let store: any SessionStore
+    private let refresher: (any SessionRefresher)?
     private let cookies: CookieSettings
 
     /// Makes the middleware.
-    public init(store: any SessionStore, publicURL: PublicURL) {
+    ///
+    /// - Parameters:
+    ///   - store: where sessions are kept.
+    ///   - publicURL: where browsers reach the app.
+    ///   - refresher: keeps access tokens fresh for handlers that want one, such as a `TokenRefresher`; `nil` where none
+    ///     does.
+    public init(store: any SessionStore, publicURL: PublicURL, refresher: (any SessionRefresher)? = nil) {
         self.store = store
+        self.refresher = refresher
         self.cookies = CookieSettings(publicURL: publicURL)
     }
 
@@ -39,6 +49,10 @@ public struct SessionMiddleware<Context: SessionRequestContext>: RouterMiddlewar
         _ request: Request, context: Context, next: (Request, Context) async throws -> Response
     ) async throws -> Response {
         context.session.look(at: request.headers, in: store, cookies: cookies)
-        return try await next(request, context)
+        if let refresher { context.session.refreshTokens(by: refresher) }
+        let origin = RequestOrigin(
+            client: SessionClient(userAgent: request.headers[.userAgent], address: context.clientAddress),
+            requestID: context.id)
+        return try await RequestOrigin.$current.withValue(origin) { try await next(request, context) }
     }
 }

@@ -23,17 +23,9 @@ import struct Foundation.Date
 /// does the caller wait. New tokens are stored before anyone gets them (RFC 9700 §4.14.2). A refresh token that the
 /// provider refuses (`invalid_grant`, RFC 6749 §5.2) ends the session, unless another process has replaced it meanwhile.
 /// Any other failure ends nothing: the provider is left alone for a growing time, and the old token is used until it ends.
-public final class TokenRefresher: Service {
+public final class TokenRefresher: SessionRefresher, Service {
     /// What there is for a session.
-    public enum Outcome: Sendable, Equatable {
-        /// The session with an access token that can be used now.
-        case ready(Session)
-        /// The session is over; it is no longer in the store.
-        case ended
-        /// The access token has ended and the provider can't be asked for another before this time is over. The session
-        /// stays.
-        case providerUnavailable(retryAfter: Duration)
-    }
+    public typealias Outcome = RefreshOutcome
 
     /// What is going on, by session.
     struct State {

@@ -121,18 +121,18 @@ extension RedisSessionStore: SessionDirectory {
             let index = keys.userIndex(user)
             let named = try await self.index.names(in: index, limit: Self.listLimit).filter { $0.handle == handle }
             let names = try await look(at: named).filter { $0.summary.map { $0.user == user } ?? true }.map(\.name)
-            return try await tellingEnds(of: .session(handle), user: user, because: .revokedByUser) { tell in
-                let ended = try await end(names, in: index)
+            return try await tellingEnds(of: .session(handle), user: user, because: .revokedByUser) { reason, tell in
+                let ended = try await end(names, in: index, because: reason)
                 tell(ended)
                 return ended.count
             } > 0
         }
-        return try await tellingEnds(of: .session(handle), because: .revokedByOperator) { tell in
+        return try await tellingEnds(of: .session(handle), because: .revokedByOperator) { reason, tell in
             var walk = try await SessionWalk(nil, client: calls.client, keys: keys)
             while let names = try await walk.next(count: 1000) {
                 let found = names.filter { $0.handle == handle }
                 guard !found.isEmpty else { continue }
-                let ended = try await end(found, in: nil)
+                let ended = try await end(found, in: nil, because: reason)
                 tell(ended)
                 if !ended.isEmpty { return ended.count }
             }
@@ -142,20 +142,21 @@ extension RedisSessionStore: SessionDirectory {
 
     public func deleteSessions(ofUser user: UserIdentity, except kept: SessionID?) async throws -> Int {
         let user = policy.resolved(user)
-        return try await tellingEnds(of: .user(user), user: user, because: .revokedByUser) { tell in
-            try await deleteSessions(in: .user(user), except: kept, tell)
+        return try await tellingEnds(of: .user(user), user: user, because: .revokedByUser) { reason, tell in
+            try await deleteSessions(in: .user(user), except: kept, because: reason, tell)
         }
     }
 
     public func deleteSessions(ofProviderSession session: ProviderSession) async throws -> Int {
         let session = policy.resolved(session)
-        return try await tellingEnds(of: .providerSession(session), because: .revokedByProvider) { tell in
-            try await deleteSessions(in: .providerSession(session), except: nil, tell)
+        return try await tellingEnds(of: .providerSession(session), because: .revokedByProvider) { reason, tell in
+            try await deleteSessions(in: .providerSession(session), except: nil, because: reason, tell)
         }
     }
 
     private func deleteSessions(
-        in subject: Subject, except kept: SessionID?, _ tell: ([RecordName]) -> Void
+        in subject: Subject, except kept: SessionID?, because reason: SessionEndReason,
+        _ tell: ([RecordName]) -> Void
     ) async throws -> Int {
         let kept = kept.map { Set(codec.names(for: $0)) } ?? []
         let index = key(of: subject)
@@ -163,7 +164,7 @@ extension RedisSessionStore: SessionDirectory {
         while true {
             let names = try await names(in: subject, limit: Self.listLimit)
             let others = names.filter { !kept.contains($0) }
-            let ended = try await end(others, in: index)
+            let ended = try await end(others, in: index, because: reason)
             tell(ended)
             count += ended.count
             if names.count < Self.listLimit || others.isEmpty { return count }
@@ -172,11 +173,11 @@ extension RedisSessionStore: SessionDirectory {
 
     public func deleteAllSessions() async throws -> Int {
         defer { nearCache?.dropAll() }
-        let count = try await tellingEnds(of: .all, because: .revokedByOperator) { tell in
+        let count = try await tellingEnds(of: .all, because: .revokedByOperator) { reason, tell in
             var count = 0
             var walk = try await SessionWalk(nil, client: calls.client, keys: keys)
             while let names = try await walk.next(count: 1000) {
-                let ended = try await end(names, in: nil)
+                let ended = try await end(names, in: nil, because: reason)
                 tell(ended)
                 count += ended.count
             }
@@ -192,13 +193,17 @@ extension RedisSessionStore: SessionDirectory {
 
     /// Ends the sessions of these names, all in one round trip to each server, and takes them out of the index.
     ///
+    /// - Parameter reason: what to note as their reason.
     /// - Returns: those that there were.
-    func end(_ names: [RecordName], in index: String?) async throws -> [RecordName] {
+    func end(
+        _ names: [RecordName], in index: String?, because reason: SessionEndReason
+    ) async throws -> [RecordName] {
         guard !names.isEmpty else { return [] }
         defer { for name in names { nearCache?.drop(name) } }
         // The sessions first: an index without them does no harm, they without an index would be out of reach.
-        let ended = try await records.end(names)
-        var commands = names.filter(\.isSealed).map { ScriptedCommand(.unlink(keys.summary($0))) }
+        let ended = try await records.end(names, because: reason)
+        var commands = endNotes.after(ending: ended, because: reason)
+        commands += names.filter(\.isSealed).map { ScriptedCommand(.unlink(keys.summary($0))) }
         if let index { commands.append(ScriptedCommand(.removeFromSortedSet(index, names.map(\.text)))) }
         if !commands.isEmpty { _ = try? await calls.write(commands) }
         return ended

@@ -28,6 +28,8 @@ final class EndWatch: Sendable {
     private static let concurrency = 32
     /// How often a session is read that changes again meanwhile.
     private static let attempts = 8
+    /// When to look again for the note of an end that has none yet, in milliseconds.
+    private static let notePauses = [5, 10, 20]
     /// Redis and this process do not agree to the millisecond when a key's time is over.
     private static let slack = UInt64(500_000_000)
 
@@ -50,8 +52,13 @@ final class EndWatch: Sendable {
 
     /// Looks at what has changed until cancellation.
     ///
-    /// - Parameter read: reads a session from Redis, which is no use of it.
-    func run(_ read: @escaping @Sendable (SessionID) async throws -> Reading) async {
+    /// - Parameters:
+    ///   - read: reads a session from Redis, which is no use of it.
+    ///   - note: reads the note of why a session has ended, if there is one.
+    func run(
+        _ read: @escaping @Sendable (SessionID) async throws -> Reading,
+        note: @escaping @Sendable (SessionHandle) async -> SessionEndReason?
+    ) async {
         await withTaskGroup(of: Void.self) { group in
             var running = 0
             for await change in changes {
@@ -60,13 +67,16 @@ final class EndWatch: Sendable {
                     running -= 1
                 }
                 running += 1
-                group.addTask { await self.look(at: change, read) }
+                group.addTask { await self.look(at: change, read, note) }
             }
             group.cancelAll()
         }
     }
 
-    private func look(at change: Change, _ read: (SessionID) async throws -> Reading) async {
+    private func look(
+        at change: Change, _ read: (SessionID) async throws -> Reading,
+        _ note: (SessionHandle) async -> SessionEndReason?
+    ) async {
         do {
             var reading = try await read(change.id)
             // What changed during the read is not kept, and so its next change would not be heard of.
@@ -82,11 +92,20 @@ final class EndWatch: Sendable {
         let session = change.session
         events.foundEnded(
             change.id.handle, user: session.user, providerSession: session.providerSession,
-            otherwise: reason(change))
+            otherwise: await reason(change, note))
     }
 
-    private func reason(_ change: Change) -> SessionEndReason {
+    private func reason(
+        _ change: Change, _ note: (SessionHandle) async -> SessionEndReason?
+    ) async -> SessionEndReason {
         if change.session.expiresAt.timeIntervalSinceNow <= Double(Self.slack) / 1e9 { return .absolute }
-        return NIODeadline.now().uptimeNanoseconds + Self.slack >= change.end ? .idle : .elsewhere
+        if NIODeadline.now().uptimeNanoseconds + Self.slack >= change.end { return .idle }
+        if let reason = await note(change.id.handle) { return reason }
+        // In a cluster, and for a session that a newer one has ended, the note comes a round trip after the end.
+        for pause in Self.notePauses {
+            guard (try? await Task.sleep(for: .milliseconds(pause))) != nil else { break }
+            if let reason = await note(change.id.handle) { return reason }
+        }
+        return .elsewhere
     }
 }

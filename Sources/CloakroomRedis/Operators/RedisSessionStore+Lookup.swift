@@ -116,7 +116,8 @@ extension RedisSessionStore {
         var rest = names[...]
         while !rest.isEmpty {
             // What an index still has of them its readers remove.
-            count += try await end(Array(rest.prefix(Self.stretch)), in: nil).count
+            let part = Array(rest.prefix(Self.stretch))
+            count += try await end(part, in: nil, because: .revokedByOperator.orStated).count
             rest = rest.dropFirst(Self.stretch)
         }
         return count

@@ -54,6 +54,9 @@ struct KeySchema: Sendable {
 
     func refreshLease(handle: SessionHandle) -> String { derived("lease") + handle.description }
 
+    /// Why a session ended.
+    func endNote(_ handle: SessionHandle) -> String { derived("ended") + handle.description }
+
     /// A login under way or another thing that may be taken once.
     func oneTimeRecord(_ key: String) -> String { derived("once") + key }
 
@@ -74,7 +77,7 @@ struct KeySchema: Sendable {
     /// Whether a key is a session's or one of the others that are called after the same prefix.
     func isOurs(_ key: String) -> Bool {
         key.hasPrefix(sessionPrefix)
-            || ["index", "once", "lease", "replica"].contains { key.hasPrefix(derived($0)) }
+            || ["index", "once", "lease", "replica", "ended"].contains { key.hasPrefix(derived($0)) }
     }
 
     private func derived(_ kind: String) -> String {

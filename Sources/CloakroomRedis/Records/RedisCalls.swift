@@ -48,8 +48,19 @@ struct RedisCalls: Sendable {
     /// - Returns: a reply for each command, none of which is an error.
     /// - Throws: ``SessionStoreError/Code/notReplicated`` when too few replicas have confirmed in time.
     func writeDurably(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
+        try await writeDurably(commands, after: [])
+    }
+
+    /// The same.
+    ///
+    /// - Parameter notes: what to send just before, in the same round trip; what is answered to them, errors included, is of no
+    ///   interest.
+    func writeDurably(
+        _ commands: [ScriptedCommand], after notes: [ScriptedCommand]
+    ) async throws -> [RESPValue] {
         try await Self.translatingErrors(mayBeInPart: isCluster || commands.count > 1) {
-            try Self.checked(await sendDurably(commands))
+            let replies = try await sendDurably(notes + commands, unchecked: notes.count)
+            return try Self.checked(Array(replies.dropFirst(notes.count)))
         }
     }
 
@@ -80,9 +91,10 @@ struct RedisCalls: Sendable {
         }
     }
 
-    private func sendDurably(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
+    /// - Parameter unchecked: how many of the first may be refused.
+    private func sendDurably(_ commands: [ScriptedCommand], unchecked: Int) async throws -> [RESPValue] {
         guard waitReplicas > 0 else { return try await send(commands, to: confirming) }
-        guard isCluster, commands.count > 1 else { return try await sendAndWait(commands) }
+        guard isCluster, commands.count > 1 else { return try await sendAndWait(commands, unchecked: unchecked) }
         // Each write is confirmed by the replicas of its own node.
         return try await withThrowingTaskGroup(of: (Int, RESPValue).self) { group in
             for (index, command) in commands.enumerated() {
@@ -94,7 +106,7 @@ struct RedisCalls: Sendable {
         }
     }
 
-    private func sendAndWait(_ commands: [ScriptedCommand]) async throws -> [RESPValue] {
+    private func sendAndWait(_ commands: [ScriptedCommand], unchecked: Int = 0) async throws -> [RESPValue] {
         var replies = try await sendContiguously(commands.map(\.command))
         if Self.missesScript(replies) {
             replies = try await sendAgain {
@@ -103,7 +115,7 @@ struct RedisCalls: Sendable {
         }
         let confirmation = replies.removeLast()
         // A write that was refused is the greater failure.
-        for case .error(let error) in replies { throw error }
+        for case .error(let error) in replies.dropFirst(unchecked) { throw error }
         // Redis ends the wait with an error (`UNBLOCKED`) when it becomes a replica meanwhile.
         if case .error(let error) = confirmation { throw SessionStoreError(.notReplicated, reason: error.description) }
         guard case .number(let confirmed) = confirmation else {

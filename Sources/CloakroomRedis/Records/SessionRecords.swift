@@ -25,6 +25,7 @@ struct SessionRecords: Sendable {
     /// For records whose names are sealed already, whatever the settings say of new ones.
     let sealingCodec: RecordCodec
     let unreadable: UnreadableRecords
+    let endNotes: RedisEndNotes
 
     // MARK: Reading
 
@@ -177,13 +178,18 @@ struct SessionRecords: Sendable {
 
     /// Ends a session under whichever name it is, in one round trip.
     ///
-    /// - Parameter tombstoneLife: how long to remember, in milliseconds, that it has ended; `nil` for not at all.
+    /// - Parameters:
+    ///   - tombstoneLife: how long to remember, in milliseconds, that it has ended; `nil` for not at all.
+    ///   - reason: what to note as its reason; `nil` for nothing.
     /// - Returns: the name of what was there, and the session, if it could be read.
-    func end(_ id: SessionID, tombstoneLife: Int? = nil) async throws -> [(name: RecordName, session: Session?)] {
+    func end(
+        _ id: SessionID, tombstoneLife: Int? = nil, because reason: SessionEndReason?
+    ) async throws -> [(name: RecordName, session: Session?)] {
         // In this order: a record that is just being moved from the plain name to the sealed one is met at one of them.
         let names = codec.names(for: id).sorted { !$0.isSealed && $1.isSealed }
         let replies = try await calls.writeDurably(
-            names.map { ending($0, tombstoneLife: tombstoneLife, answer: "record") })
+            names.map { ending($0, tombstoneLife: tombstoneLife, answer: "record") },
+            after: endNotes.before(ending: names, because: reason))
         return zip(names, replies).compactMap { name, reply in
             switch reply {
             case .bulk(let record): (name, decode(record, name: name, id: id))
@@ -206,9 +212,12 @@ struct SessionRecords: Sendable {
 
     /// Ends the sessions of these names, all in one round trip to each server.
     ///
+    /// - Parameter reason: what to note as their reason.
     /// - Returns: those that there were.
-    func end(_ names: [RecordName]) async throws -> [RecordName] {
-        let replies = try await calls.writeDurably(names.map { ending($0, tombstoneLife: nil, answer: "count") })
+    func end(_ names: [RecordName], because reason: SessionEndReason) async throws -> [RecordName] {
+        let replies = try await calls.writeDurably(
+            names.map { ending($0, tombstoneLife: nil, answer: "count") },
+            after: endNotes.before(ending: names, because: reason))
         return zip(names, replies).filter { $0.1.integer ?? 0 > 0 }.map(\.0)
     }
 

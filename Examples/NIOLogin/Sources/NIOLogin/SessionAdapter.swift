@@ -47,7 +47,7 @@ public struct SessionAdapter: Sendable {
         let request = SessionRequest(
             head, session: session, id: UUID().uuidString, clientAddress: address, logger: logger)
         var answer: HTTPAnswer
-        if let endpoint = AuthEndpoint(rawValue: String((head.path ?? "").prefix { $0 != "?" })) {
+        if let endpoint = AuthEndpoint(path: (head.path ?? "").prefix { $0 != "?" }) {
             answer = await endpoints.answer(endpoint, request)
         } else {
             do { answer = try await handler(request) } catch {

@@ -24,8 +24,12 @@ struct Pages: ErrorPageRenderer {
     }
 
     /// For visitors.
-    func landing() -> String {
-        render("landing", ["title": "Welcome", "provider": providerName])
+    ///
+    /// - Parameter notice: what has just happened.
+    func landing(notice: String? = nil) -> String {
+        var values: [String: Any] = ["title": "Welcome", "provider": providerName]
+        values["notice"] = notice
+        return render("landing", values)
     }
 
     /// For the user who is logged in.

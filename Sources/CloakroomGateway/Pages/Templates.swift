@@ -30,6 +30,7 @@ enum Templates {
     }
 
     private static let landing = """
+        {{#notice}}<p class="notice" id="notice" role="status">{{notice}}</p>{{/notice}}
         <h1>Leave your coat here</h1>
         <p>Your tokens stay on the server; your browser gets a ticket.</p>
         <p><a class="button" id="login" href="\(AuthEndpoint.login.path)">Login with {{provider}}</a></p>

@@ -1,9 +1,9 @@
 public import Cloakroom
 
-/// The names and attributes of the two cookies: the session's and, for the minutes of a login, the one that binds the
-/// login to its browser.
+/// The names and attributes of the cookies: the session's, for the minutes of a login the one that binds the login to its
+/// browser, and for the minutes of a logout at the provider the one that does the same there.
 ///
-/// Both are `HttpOnly`, `SameSite=Lax`, `Path=/` and have no `Domain`. On https they are `Secure` and named `__Host-…`, so
+/// All are `HttpOnly`, `SameSite=Lax`, `Path=/` and have no `Domain`. On https they are `Secure` and named `__Host-…`, so
 /// that no sibling domain can set them; on plain http, which ``PublicURL`` allows on this machine alone, browsers would
 /// refuse that, so they go without.
 public struct CookieSettings: Sendable {
@@ -13,6 +13,8 @@ public struct CookieSettings: Sendable {
     public let sessionName: String
     /// `__Host-cloakroom_login` or `cloakroom_login`.
     public let loginName: String
+    /// `__Host-cloakroom_logout` or `cloakroom_logout`.
+    public let logoutName: String
 
     /// Makes the settings for an app that browsers reach at this address.
     public init(publicURL: PublicURL) {
@@ -20,11 +22,13 @@ public struct CookieSettings: Sendable {
         let prefix = isSecure ? "__Host-" : ""
         sessionName = prefix + "cloakroom_session"
         loginName = prefix + "cloakroom_login"
+        logoutName = prefix + "cloakroom_logout"
     }
 
     /// Every name that must stay between the browser and us, whichever of the two forms is in use.
     package static let reservedNames: Set<String> = [
         "__Host-cloakroom_session", "cloakroom_session", "__Host-cloakroom_login", "cloakroom_login",
+        "__Host-cloakroom_logout", "cloakroom_logout",
     ]
 
     /// A `Set-Cookie` value that hands the browser its ticket. It ends with the browser's own session, or when the store
@@ -40,6 +44,14 @@ public struct CookieSettings: Sendable {
     func loginCookie(_ binding: LoginBinding) -> String {
         "\(loginName)=\(binding.secret); Max-Age=\(LoginTransactions.lifetimeInSeconds); \(attributes)"
     }
+
+    /// A `Set-Cookie` value by which this browser knows its logout again when the provider sends it back.
+    func logoutCookie(state: String) -> String {
+        "\(logoutName)=\(state); Max-Age=\(LoginTransactions.lifetimeInSeconds); \(attributes)"
+    }
+
+    /// A `Set-Cookie` value that ends that.
+    public var endedLogoutCookie: String { "\(logoutName)=; Max-Age=0; \(attributes)" }
 
     private var attributes: String { "Path=/; HttpOnly; SameSite=Lax" + (isSecure ? "; Secure" : "") }
 }

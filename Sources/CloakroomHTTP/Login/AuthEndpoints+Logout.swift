@@ -11,6 +11,7 @@ extension AuthEndpoints {
             return refusedLogout(refusal, request)
         }
         var destination = "/"
+        let state = randomText()
         if let presented = request.session.presentedID {
             let live = try await request.session.current()
             try await SessionEndReason.logout.around {
@@ -21,19 +22,20 @@ extension AuthEndpoints {
                 request.logger.log(
                     level: events == nil ? .info : .debug, "A user logged out",
                     metadata: ["session": "\(live.id.handle)"])
-                destination = await providerLogout(idToken: live.session.tokens.idToken, request)
+                destination = await providerLogout(idToken: live.session.tokens.idToken, state: state, request)
             }
         }
         var answer = HTTPAnswer.redirect(to: destination)
         answer.headers.add(cookies.endedSessionCookie, for: .setCookie)
+        if destination != "/" { answer.headers.add(cookies.logoutCookie(state: state), for: .setCookie) }
         return answer
     }
 
     /// Where the provider ends its own session; the start page when it can't be asked, as the user is logged out here in
     /// any case.
-    private func providerLogout(idToken: String?, _ request: SessionRequest) async -> String {
+    private func providerLogout(idToken: String?, state: String, _ request: SessionRequest) async -> String {
         do {
-            return try await provider.logoutURL(idToken: idToken, state: randomText()) ?? "/"
+            return try await provider.logoutURL(idToken: idToken, state: state) ?? "/"
         } catch {
             request.logger.warning(
                 "Logged out here only: the identity provider's logout address is unknown",

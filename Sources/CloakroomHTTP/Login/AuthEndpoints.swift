@@ -21,6 +21,9 @@ public struct AuthEndpoints: Sendable {
     let pages: any ErrorPageRenderer
     let requestGuard: RequestGuard
     let transactions: LoginTransactions
+    let directory: (any SessionDirectory)?
+    let logouts: (any ProviderLogouts)?
+    let notes: LogoutNotes
     let events: SessionEvents?
     private let failures: FailureAnswers
 
@@ -33,9 +36,13 @@ public struct AuthEndpoints: Sendable {
     ///   - publicURL: where browsers reach the app.
     ///   - pages: how error pages look.
     ///   - events: what to tell of logins and requests that were refused.
+    ///   - directory: ends sessions by what they are about; usually the same store.
+    ///   - logouts: verifies logouts that begin at the provider. Without this and `directory`, the two routes for those answer
+    ///     404.
     public init(
         store: any SessionStore, records: any OneTimeRecordStore, provider: any LoginProvider, publicURL: PublicURL,
-        pages: any ErrorPageRenderer = PlainErrorPages(), events: SessionEvents? = nil
+        pages: any ErrorPageRenderer = PlainErrorPages(), events: SessionEvents? = nil,
+        directory: (any SessionDirectory)? = nil, logouts: (any ProviderLogouts)? = nil
     ) {
         self.store = store
         self.provider = provider
@@ -44,6 +51,9 @@ public struct AuthEndpoints: Sendable {
         self.cookies = CookieSettings(publicURL: publicURL)
         self.requestGuard = RequestGuard(publicURL: publicURL)
         self.transactions = LoginTransactions(records: records)
+        self.directory = directory
+        self.logouts = logouts
+        self.notes = LogoutNotes(records: records)
         self.events = events
         self.failures = FailureAnswers(pages: pages)
     }
@@ -57,6 +67,8 @@ public struct AuthEndpoints: Sendable {
             case .callback: try await callback(request)
             case .logout: try await logout(request)
             case .me: try await me(request)
+            case .backchannelLogout: try await backchannelLogout(request)
+            case .frontchannelLogout: try await frontchannelLogout(request)
             }
         } catch {
             return failures.answer(to: error, request.head, requestID: request.id, logger: request.logger)

@@ -21,6 +21,8 @@ struct LoginTransactions: Sendable {
     struct Transaction {
         let pending: PendingLogin
         let returnTo: ReturnAddress
+        /// When the login began, cut to the second.
+        let began: Date
         /// The record's key.
         let claim: String
     }
@@ -50,7 +52,7 @@ struct LoginTransactions: Sendable {
             try await storeCall({ try await records.putRecordIfAbsent([], key: claim, lifetime: lifetime) })
         else { return nil }
         return Transaction(
-            pending: Self.pending(state, binding), returnTo: opened.returnTo, claim: claim)
+            pending: Self.pending(state, binding), returnTo: opened.returnTo, began: opened.began, claim: claim)
     }
 
     /// Takes the record of a login back that failed: strangers can make as many of those as they like.

@@ -1,3 +1,5 @@
+import DevIdentityProvider
+import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore

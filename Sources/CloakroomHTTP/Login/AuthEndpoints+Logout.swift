@@ -10,7 +10,7 @@ extension AuthEndpoints {
             events?.emit(SessionEvent(.denied(reason: refusal.rawValue)))
             return refusedLogout(refusal, request)
         }
-        var destination = "/"
+        var providersPage: String?
         let state = randomText()
         if let presented = request.session.presentedID {
             let live = try await request.session.current()
@@ -22,25 +22,24 @@ extension AuthEndpoints {
                 request.logger.log(
                     level: events == nil ? .info : .debug, "A user logged out",
                     metadata: ["session": "\(live.id.handle)"])
-                destination = await providerLogout(idToken: live.session.tokens.idToken, state: state, request)
+                providersPage = await providerLogout(idToken: live.session.tokens.idToken, state: state, request)
             }
         }
-        var answer = HTTPAnswer.redirect(to: destination)
+        var answer = HTTPAnswer.redirect(to: providersPage ?? "/")
         answer.headers.add(cookies.endedSessionCookie, for: .setCookie)
-        if destination != "/" { answer.headers.add(cookies.logoutCookie(state: state), for: .setCookie) }
+        if providersPage != nil { answer.headers.add(cookies.logoutCookie(state: state), for: .setCookie) }
         return answer
     }
 
-    /// Where the provider ends its own session; the start page when it can't be asked, as the user is logged out here in
-    /// any case.
-    private func providerLogout(idToken: String?, state: String, _ request: SessionRequest) async -> String {
+    /// Where the provider ends its own session; `nil` when it can't be asked, as the user is logged out here in any case.
+    private func providerLogout(idToken: String?, state: String, _ request: SessionRequest) async -> String? {
         do {
-            return try await provider.logoutURL(idToken: idToken, state: state) ?? "/"
+            return try await provider.logoutURL(idToken: idToken, state: state)
         } catch {
             request.logger.warning(
                 "Logged out here only: the identity provider's logout address is unknown",
                 metadata: ["error": "\(error)"])
-            return "/"
+            return nil
         }
     }
 

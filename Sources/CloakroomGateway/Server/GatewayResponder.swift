@@ -130,7 +130,7 @@ struct GatewayResponder: Sendable {
     /// `/`: the login button for visitors, the session for users.
     private func startPage(_ request: Parts, _ session: RequestSession) async throws -> HTTPAnswer {
         switch auth.logoutReturn(request.head) {
-        case .none: break
+        case .absent: break
         case .unknown: return .redirect(to: "/")
         case .confirmed:
             let live = try await session.current()

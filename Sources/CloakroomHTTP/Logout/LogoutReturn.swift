@@ -4,7 +4,7 @@ public import HTTPTypes
 /// What a request says of a logout at the provider that it comes back from (OpenID Connect RP-Initiated Logout §3).
 public enum LogoutReturn: Sendable {
     /// It comes from none: there is no `state`.
-    case none
+    case absent
     /// The provider has ended the session that this browser has asked it to end.
     case confirmed
     /// It has a `state`, but not one that this browser was given: to be ignored.
@@ -17,9 +17,9 @@ extension AuthEndpoints {
     /// `state` is compared to a cookie that the logout has set for some minutes. Take that back
     /// (``CookieSettings/endedLogoutCookie``) once the return is confirmed, so that it counts once.
     public func logoutReturn(_ head: HTTPRequest) -> LogoutReturn {
-        guard let query = head.query else { return .none }
+        guard let query = head.query else { return .absent }
         guard let parameters = QueryParameters(query) else { return .unknown }
-        guard let state = parameters["state"] else { return .none }
+        guard let state = parameters["state"] else { return .absent }
         guard case .value(let expected) = head.headerFields.cookie(named: cookies.logoutName), !expected.isEmpty,
             constantTimeEquals(state, expected)
         else { return .unknown }

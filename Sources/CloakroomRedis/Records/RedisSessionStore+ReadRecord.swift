@@ -1,5 +1,6 @@
 import Cloakroom
 import CloakroomRedisClient
+import NIOCore
 
 extension RedisSessionStore {
     public func readRecord(key: String) async throws -> [UInt8]? {

@@ -134,7 +134,9 @@ let package = Package(
         .target(
             name: "DevIdentityProvider",
             dependencies: [
-                "Cloakroom", crypto, cryptoExtras, hummingbird, httpTypes, jwtKit, lifecycle, logging, nioCore,
+                "Cloakroom", crypto, cryptoExtras, hummingbird, httpClient, httpTypes, jwtKit, lifecycle, logging,
+                nioCore,
+                nioHTTP1,
             ]),
         .target(
             name: "CloakroomDemo",

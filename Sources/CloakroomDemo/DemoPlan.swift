@@ -48,7 +48,8 @@ struct DemoPlan: Sendable {
     func identityProvider(onServerRunning: @escaping @Sendable (Int) async -> Void) throws -> DevIdentityProvider {
         let client = DevIdentityProvider.Client(
             id: clientID, secret: clientSecret, redirectURIs: [publicURL + AuthEndpoint.callback.path],
-            postLogoutRedirectURIs: [publicURL, publicURL + "/"])
+            postLogoutRedirectURIs: [publicURL, publicURL + "/"],
+            backchannelLogoutURI: publicURL + AuthEndpoint.backchannelLogout.path)
         var configuration = DevIdentityProvider.Configuration(port: identityProviderPort, clients: [client])
         configuration.issuer = issuer
         configuration.accessTokenAudience = Self.sampleAPIAudience

@@ -15,6 +15,7 @@ enum DemoText {
                                          the sample API: 401 here, since curl has no session
           curl -s \(plan.issuer)/.well-known/openid-configuration
                                          the identity provider, for development only
+          \(plan.issuer)/end_session   log out there: the page here is logged out too
 
         Sessions are in memory and end with this program. Press Ctrl-C to stop.
 

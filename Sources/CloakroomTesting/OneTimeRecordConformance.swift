@@ -14,7 +14,13 @@ public enum OneTimeRecordConformance {
         let key = SessionID().secret
         try expect(try await store.takeRecord(key: key) == nil, "an unknown record is not there")
 
+        try expect(try await store.readRecord(key: key) == nil, "an unknown record can't be read")
+
         try await store.putRecord([0, 13, 10, 255], key: key, lifetime: .seconds(60))
+        for reader in [replica, store, replica] {
+            try expect(
+                try await reader.readRecord(key: key) == [0, 13, 10, 255], "a record that is read is whole, and stays")
+        }
         let taken = try await withThrowingTaskGroup(of: [UInt8]?.self) { group in
             for number in 0..<64 {
                 group.addTask { try await (number.isMultiple(of: 2) ? store : replica).takeRecord(key: key) }
@@ -23,6 +29,7 @@ public enum OneTimeRecordConformance {
         }
         try expect(taken == [[0, 13, 10, 255]], "of 64 that take a record, one gets it, and whole")
         try expect(try await replica.takeRecord(key: key) == nil, "a taken record is gone")
+        try expect(try await replica.readRecord(key: key) == nil, "a taken record can't be read")
 
         let other = SessionID().secret
         let largest = (0..<16_384).map { UInt8(truncatingIfNeeded: $0) }
@@ -30,6 +37,7 @@ public enum OneTimeRecordConformance {
         try await store.putRecord([1], key: key, lifetime: .milliseconds(100))
         try await store.putRecord([2], key: key + "-short", lifetime: .zero)
         try await Task.sleep(for: .milliseconds(200))
+        try expect(try await replica.readRecord(key: key) == nil, "a record whose time is over can't be read")
         try expect(try await replica.takeRecord(key: key) == nil, "a record whose time is over is gone")
         try expect(try await replica.takeRecord(key: key + "-short") == nil, "a record without a lifetime is gone")
         try expect(

@@ -16,12 +16,19 @@ extension DevIdentityProvider {
         /// Where a browser may be sent after logout; compared to the letter.
         public var postLogoutRedirectURIs: [String]
 
+        /// Where the client wants to be told of logouts (OpenID Connect Back-Channel Logout §2.2); `nil` for nowhere.
+        public var backchannelLogoutURI: String?
+
         /// Makes a client.
-        public init(id: String, secret: String?, redirectURIs: [String], postLogoutRedirectURIs: [String] = []) {
+        public init(
+            id: String, secret: String?, redirectURIs: [String], postLogoutRedirectURIs: [String] = [],
+            backchannelLogoutURI: String? = nil
+        ) {
             self.id = id
             self.secret = secret
             self.redirectURIs = redirectURIs
             self.postLogoutRedirectURIs = postLogoutRedirectURIs
+            self.backchannelLogoutURI = backchannelLogoutURI
         }
     }
 

@@ -6,8 +6,8 @@ public import ServiceLifecycle
 /// A real OpenID provider in miniature, for the demo and for tests. Never for production.
 ///
 /// It speaks the authorization code flow with PKCE (RFC 6749, RFC 7636), rotates refresh tokens (RFC 9700 §4.14.2),
-/// answers UserInfo and RP-initiated logout, and keeps everything in memory. Its users' passwords are known to
-/// everyone, so it binds to a loopback address only.
+/// answers UserInfo and RP-initiated logout, tells clients of logouts over the back channel, and keeps everything in memory.
+/// Its users' passwords are known to everyone, so it binds to a loopback address only.
 public struct DevIdentityProvider: Service {
     private let configuration: Configuration
     private let address: LoopbackAddress

@@ -83,6 +83,11 @@ final class SharedStore: FullSessionStore, Service {
         return try await store.putRecordIfAbsent(record, key: key, lifetime: lifetime)
     }
 
+    func readRecord(key: String) async throws -> [UInt8]? {
+        try check()
+        return try await store.readRecord(key: key)
+    }
+
     func takeRecord(key: String) async throws -> [UInt8]? {
         try check()
         return try await store.takeRecord(key: key)

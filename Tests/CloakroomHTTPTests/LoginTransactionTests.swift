@@ -26,6 +26,8 @@ import struct Foundation.Date
             return try await store.putRecordIfAbsent(record, key: key, lifetime: lifetime)
         }
 
+        func readRecord(key: String) async throws -> [UInt8]? { try await store.readRecord(key: key) }
+
         func takeRecord(key: String) async throws -> [UInt8]? {
             // As stores do that speak to a server.
             try Task.checkCancellation()

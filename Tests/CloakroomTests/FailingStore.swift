@@ -71,6 +71,7 @@ final class FailingStore: FullSessionStore {
     func putRecordIfAbsent(_ record: [UInt8], key: String, lifetime: Duration) async throws -> Bool {
         try await inner.putRecordIfAbsent(record, key: key, lifetime: lifetime)
     }
+    func readRecord(key: String) async throws -> [UInt8]? { try await inner.readRecord(key: key) }
     func takeRecord(key: String) async throws -> [UInt8]? { try await inner.takeRecord(key: key) }
 
     func acquireRefreshLease(for id: SessionID, lifetime: Duration) async throws -> RefreshLeaseAnswer {

@@ -246,6 +246,9 @@ def test_realm_fits_the_compose_file() -> None:
     assert filled(client["secret"]) == app["OIDC_CLIENT_SECRET"]
     assert [filled(uri) for uri in client["redirectUris"]] == [app["PUBLIC_URL"] + "/auth/callback"]
     assert filled(client["attributes"]["post.logout.redirect.uris"]) == app["PUBLIC_URL"] + "/"
+    # Keycloak's server reaches the replicas by the name of their proxy, and tells them of logouts unless the front channel is on.
+    assert client["attributes"]["backchannel.logout.url"] == "http://proxy:8020/auth/backchannel-logout"
+    assert "proxy" in compose()["services"] and client["frontchannelLogout"] is False
     assert client["publicClient"] is False and client["standardFlowEnabled"] is True
     assert {(user["username"], user["credentials"][0]["value"]) for user in realm["users"]} == {
         ("admin", "test"),

@@ -40,6 +40,11 @@ extension HybridSessionStore: OneTimeRecordStore {
         try await primary.putRecordIfAbsent(record, key: key, lifetime: lifetime)
     }
 
+    public func readRecord(key: String) async throws -> [UInt8]? {
+        if let record = try await primary.readRecord(key: key) { return record }
+        return try await askSecondary { try await $0.readRecord(key: key) }
+    }
+
     public func takeRecord(key: String) async throws -> [UInt8]? {
         if let record = try await primary.takeRecord(key: key) { return record }
         return try await askSecondary { try await $0.takeRecord(key: key) }

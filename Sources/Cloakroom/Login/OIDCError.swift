@@ -17,6 +17,8 @@ public struct OIDCError: Error, Sendable, Equatable, CustomStringConvertible {
         public static let loginRefused = Code(description: "login refused")
         /// The ID token failed verification.
         public static let invalidIDToken = Code(description: "invalid ID token")
+        /// The logout token failed verification.
+        public static let invalidLogoutToken = Code(description: "invalid logout token")
         /// The provider answered a refresh with tokens of another login: another user, issuer or audience. None of them may
         /// be used.
         public static let identityMismatch = Code(description: "identity mismatch")

@@ -37,6 +37,11 @@ final class InMemoryOneTimeRecords: Sendable {
         return isKept
     }
 
+    func read(key: String, now: Date) -> [UInt8]? {
+        guard let entry = entries.withLock({ $0[key] }), entry.deadline > now else { return nil }
+        return entry.record
+    }
+
     func take(key: String, now: Date) -> [UInt8]? {
         guard let entry = entries.withLock({ $0.removeValue(forKey: key) }), entry.deadline > now else { return nil }
         return entry.record

@@ -18,7 +18,7 @@ public final class InMemorySessionStore: SessionStore, NearSessions, OneTimeReco
     let users = InMemoryIndex<UserIdentity>()
     let providerSessions = InMemoryIndex<ProviderSession>()
     let leases = RefreshLeaseTable()
-    let records = InMemoryOneTimeRecords(maximumCount: 10_000)
+    let records = InMemoryOneTimeRecords(maximumCount: 50_000)
     let endNotes = InMemoryEndNotes()
     let logger: Logger
     private let events: SessionEvents?
@@ -141,6 +141,10 @@ public final class InMemorySessionStore: SessionStore, NearSessions, OneTimeReco
 
     public func putRecordIfAbsent(_ record: [UInt8], key: String, lifetime: Duration) async throws -> Bool {
         try records.put(record, key: key, lifetime: lifetime, ifAbsent: true, now: now())
+    }
+
+    public func readRecord(key: String) async throws -> [UInt8]? {
+        records.read(key: key, now: now())
     }
 
     public func takeRecord(key: String) async throws -> [UInt8]? {

@@ -1,5 +1,5 @@
 /// Keeps small records for a while, shared by all replicas, such that one caller alone gets each: what makes sure that a
-/// login is completed once.
+/// login is completed once, and a logout token accepted once.
 public protocol OneTimeRecordStore: Sendable {
     /// Keeps a record for a while.
     ///
@@ -17,6 +17,12 @@ public protocol OneTimeRecordStore: Sendable {
     /// - Returns: whether it is this record that is kept.
     /// - Throws: ``SessionStoreError`` when it could not be kept, or the store can't tell.
     func putRecordIfAbsent(_ record: [UInt8], key: String, lifetime: Duration) async throws -> Bool
+
+    /// Reads a record and leaves it where it is.
+    ///
+    /// - Returns: `nil` when there is none, or it was taken, or its time is over.
+    /// - Throws: ``SessionStoreError`` when the store can't tell.
+    func readRecord(key: String) async throws -> [UInt8]?
 
     /// Takes a record away: of any number of calls, on any replica, one gets it.
     ///

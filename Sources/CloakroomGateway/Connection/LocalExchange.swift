@@ -4,31 +4,40 @@ import CloakroomHTTP1
 import HTTPTypes
 import NIOCore
 
-/// A request that the gateway answers itself. Its body is of no interest, but is taken, within bounds, so that the
-/// connection can go on.
+/// A request that the gateway answers itself. Its body is taken, within bounds, so that the connection can go on, and kept
+/// for the few routes that look at it.
 final class LocalExchange: Exchange {
     private let request: GatewayRequest
     private var client: (any ClientStream)?
     private let room: LoopRoom
     private var bytes = 0
+    private var body: [UInt8] = []
+    /// How much of the body is kept.
+    private let kept: Int
 
     init(_ request: GatewayRequest, client: any ClientStream, room: LoopRoom) {
         self.request = request
         self.client = client
         self.room = room
+        kept = request.route?.maximumBody ?? 0
     }
 
     /// - Parameter memory: the session that the client's connection presented last.
     func start(_ memory: inout PresentedSession?) {
-        // Who waits to be asked for a body is not: there is an answer without it.
-        if request.isWhole || request.head.expectsContinue { answer(&memory) }
+        if request.isWhole { return answer(&memory) }
+        guard request.head.expectsContinue else { return }
+        // Who waits to be asked for a body is asked only where there is no answer without it.
+        guard kept > 0 else { return answer(&memory) }
+        client?.askForBody()
+        client?.flush()
     }
 
     var wantsBody: Bool { true }
 
     func bodyCame(_ data: ByteBuffer) {
         bytes += data.readableBytes
-        if bytes > room.core.limits.ownBody {
+        if kept > 0, bytes <= kept { body.append(contentsOf: data.readableBytesView) }
+        if bytes > (kept > 0 ? kept : room.core.limits.ownBody) {
             end(.problem("body_too_large", status: .contentTooLarge))
         }
     }
@@ -50,7 +59,7 @@ final class LocalExchange: Exchange {
     private func answer(_ memory: inout PresentedSession?) {
         let core = room.core
         if let answer = core.responder.answerNow(request) ?? userNow(&memory) { return end(answer) }
-        let parts = GatewayResponder.Parts(request)
+        let parts = GatewayResponder.Parts(request, body: body)
         room.run {
             await core.responder.respond(parts)
         } then: { result in

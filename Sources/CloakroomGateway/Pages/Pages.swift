@@ -25,7 +25,7 @@ struct Pages: ErrorPageRenderer {
 
     /// For visitors.
     ///
-    /// - Parameter notice: why a visitor is no user any more.
+    /// - Parameter notice: what has just happened, such as why a visitor is no user any more.
     func landing(notice: String? = nil) -> String {
         var values: [String: Any] = ["title": "Welcome", "provider": providerName]
         values["notice"] = notice

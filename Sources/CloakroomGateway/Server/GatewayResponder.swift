@@ -12,6 +12,8 @@ struct GatewayResponder: Sendable {
         let route: GatewayRoute?
         let id: String
         let address: String?
+        /// The body, for routes that look at it.
+        let body: [UInt8]
 
         /// For events of what is done for it.
         var origin: RequestOrigin {
@@ -19,7 +21,8 @@ struct GatewayResponder: Sendable {
                 client: SessionClient(userAgent: head.headerFields[.userAgent], address: address), requestID: id)
         }
 
-        init(_ request: GatewayRequest) {
+        init(_ request: GatewayRequest, body: [UInt8]) {
+            self.body = body
             head = request.asHTTPRequest
             route = request.route
             id = request.id
@@ -54,7 +57,8 @@ struct GatewayResponder: Sendable {
             directory: store, endNotes: store,
             providerTitle: { [issuer = settings.oidcIssuer, title = settings.oidcProviderName] in
                 $0 == nil || $0 == issuer ? title : $0
-            })
+            },
+            logouts: LogoutVerifier(relyingParty))
     }
 
     /// The answer to a request of which nobody needs to be asked; `nil` if somebody must be.
@@ -109,7 +113,8 @@ struct GatewayResponder: Sendable {
             return await auth.answer(
                 endpoint,
                 SessionRequest(
-                    request.head, session: session, id: request.id, clientAddress: request.address, logger: logger))
+                    request.head, session: session, id: request.id, clientAddress: request.address, body: request.body,
+                    logger: logger))
         case .start: return try await startPage(request, session)
         case .health: return .json(["status": "ok"])
         case .readiness: return await health.readiness(tellsWhy: false)
@@ -128,8 +133,16 @@ struct GatewayResponder: Sendable {
 
     /// `/`: the login button for visitors, the session for users.
     private func startPage(_ request: Parts, _ session: RequestSession) async throws -> HTTPAnswer {
-        // The provider comes back from a logout with a `state`, which means nothing any more.
-        if request.head.path?.hasPrefix("/?state=") == true { return .redirect(to: "/") }
+        switch auth.logoutReturn(request.head) {
+        case .absent: break
+        case .unknown: return .redirect(to: "/")
+        case .confirmed:
+            let live = try await session.current()
+            var answer: HTTPAnswer =
+                live == nil ? .html(pages.landing(notice: "You are logged out.")) : .redirect(to: "/")
+            if request.head.method == .get { answer.headers.add(auth.cookies.endedLogoutCookie, for: .setCookie) }
+            return answer
+        }
         guard let live = try await session.current() else { return await landing(request, session) }
         return .html(pages.user(live))
     }

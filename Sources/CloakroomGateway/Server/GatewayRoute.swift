@@ -38,6 +38,12 @@ enum GatewayRoute: Equatable, Sendable {
         }
     }
 
+    /// The largest body that it looks at, in bytes; 0 where bodies are of no interest.
+    var maximumBody: Int {
+        guard case .auth(let endpoint) = self else { return 0 }
+        return endpoint.maximumBody
+    }
+
     /// The methods that it serves.
     var methods: [HTTPRequest.Method] {
         switch self {

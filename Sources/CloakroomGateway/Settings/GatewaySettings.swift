@@ -62,6 +62,8 @@ public struct GatewaySettings: Sendable {
     public var oidcProviderName = "Keycloak"
     /// Where to fetch the provider's metadata if not below the issuer (`OIDC_DISCOVERY_URL`).
     public var oidcDiscoveryURL: String?
+    /// Which logout tokens of the provider are accepted (`OIDC_LOGOUT_TOKEN_TYPES`).
+    public var oidcLogoutTokenTypes: LogoutTokenTypes = .strict
 
     /// How many requests may be with the upstream at once.
     public var upstream = UpstreamSettings()

@@ -84,6 +84,10 @@ extension Setting {
             ).orAbsent,
             "where to fetch the provider's metadata if not below the issuer"),
         Setting(
+            "OIDC_LOGOUT_TOKEN_TYPES", .provider, \.oidcLogoutTokenTypes, .choice,
+            "which logout tokens are accepted; lenient for Keycloak before 24 and others whose tokens have the type JWT or none"
+        ),
+        Setting(
             "REFRESH_MARGIN", .provider, \.refresh.margin, .time(.seconds(1) ... .seconds(3600), example: "30s"),
             "how long before its end an access token is refreshed"),
         Setting(

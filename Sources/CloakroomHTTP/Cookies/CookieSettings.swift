@@ -1,7 +1,8 @@
 public import Cloakroom
 
 /// The names and attributes of the cookies: the session's; for the minutes of a login, the one that binds the login to its
-/// browser; and for seconds, the one that remembers logins, so that a browser that is sent round in circles is stopped.
+/// browser, and for those of a logout at the provider the one that does the same there; and for seconds, the one that remembers
+/// logins, so that a browser that is sent round in circles is stopped.
 ///
 /// All are `HttpOnly`, `SameSite=Lax`, `Path=/` and have no `Domain`. On https they are `Secure` and named `__Host-…`, so
 /// that no sibling domain can set them; on plain http, which ``PublicURL`` allows on this machine alone, browsers would
@@ -15,6 +16,8 @@ public struct CookieSettings: Sendable {
     public let loginName: String
     /// `__Host-cloakroom_logins` or `cloakroom_logins`.
     let recentLoginsName: String
+    /// `__Host-cloakroom_logout` or `cloakroom_logout`.
+    public let logoutName: String
 
     /// Makes the settings for an app that browsers reach at this address.
     public init(publicURL: PublicURL) {
@@ -23,12 +26,14 @@ public struct CookieSettings: Sendable {
         sessionName = prefix + "cloakroom_session"
         loginName = prefix + "cloakroom_login"
         recentLoginsName = prefix + "cloakroom_logins"
+        logoutName = prefix + "cloakroom_logout"
     }
 
     /// Every name that must stay between the browser and us, whichever of the two forms is in use.
     package static let reservedNames: Set<String> = [
         "__Host-cloakroom_session", "cloakroom_session", "__Host-cloakroom_login", "cloakroom_login",
         "__Host-cloakroom_logins", "cloakroom_logins",
+        "__Host-cloakroom_logout", "cloakroom_logout",
     ]
 
     /// A `Set-Cookie` value that hands the browser its ticket. It ends with the browser's own session, or when the store
@@ -49,6 +54,14 @@ public struct CookieSettings: Sendable {
     func recentLoginsCookie(_ value: String) -> String {
         "\(recentLoginsName)=\(value); Max-Age=\(RecentLogins.window); \(attributes)"
     }
+
+    /// A `Set-Cookie` value by which this browser knows its logout again when the provider sends it back.
+    func logoutCookie(state: String) -> String {
+        "\(logoutName)=\(state); Max-Age=\(LoginTransactions.lifetimeInSeconds); \(attributes)"
+    }
+
+    /// A `Set-Cookie` value that ends that.
+    public var endedLogoutCookie: String { "\(logoutName)=; Max-Age=0; \(attributes)" }
 
     private var attributes: String { "Path=/; HttpOnly; SameSite=Lax" + (isSecure ? "; Secure" : "") }
 }

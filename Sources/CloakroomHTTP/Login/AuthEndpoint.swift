@@ -17,6 +17,10 @@ public enum AuthEndpoint: String, CaseIterable, Sendable {
     case session = "/auth/sessions/{handle}"
     /// Ends all of the user's sessions, here and at the identity provider.
     case logoutEverywhere = "/auth/logout-everywhere"
+    /// Where the identity provider's server tells of logouts.
+    case backchannelLogout = "/auth/backchannel-logout"
+    /// Where the identity provider's logout page tells of logouts, from within the browser.
+    case frontchannelLogout = "/auth/frontchannel-logout"
 
     /// Finds the endpoint of a request's path, without its query.
     public init?(path: some StringProtocol) {
@@ -39,7 +43,8 @@ public enum AuthEndpoint: String, CaseIterable, Sendable {
     public var methods: [HTTPRequest.Method] {
         switch self {
         case .login, .me: [.get, .head]
-        case .callback: [.get]
+        case .callback, .frontchannelLogout: [.get]
+        case .backchannelLogout: [.post]
         case .logout: [.get, .post]
         case .sessions: [.get, .head, .post, .delete]
         case .session: [.post, .delete]
@@ -47,10 +52,13 @@ public enum AuthEndpoint: String, CaseIterable, Sendable {
         }
     }
 
+    /// The largest body that it looks at, in bytes; 0 where bodies are of no interest.
+    public var maximumBody: Int { self == .backchannelLogout ? 65_536 : 0 }
+
     /// Whether a login must not return to a path: it would go round in circles, or come to one that takes no `GET`.
     static func isNotToReturnTo(_ path: some StringProtocol) -> Bool {
         switch AuthEndpoint(path: path) {
-        case .login, .callback, .logout, .logoutEverywhere, .session: true
+        case .login, .callback, .logout, .logoutEverywhere, .session, .backchannelLogout, .frontchannelLogout: true
         case .me, .sessions, nil: false
         }
     }

@@ -2,6 +2,8 @@ import Cloakroom
 import HTTPTypes
 import Logging
 
+import struct Foundation.Date
+
 extension AuthEndpoints {
     /// `GET /auth/login?return_to=/x`: sends the browser to the identity provider.
     func login(_ request: SessionRequest) async throws -> HTTPAnswer {
@@ -45,6 +47,7 @@ extension AuthEndpoints {
             events?.emit(SessionEvent(.denied(reason: "invalid_callback")))
             throw unknownLogin(request)
         }
+        let redeemed = Date()
         let result: LoginResult
         do {
             result = try await provider.finishLogin(
@@ -71,12 +74,36 @@ extension AuthEndpoints {
                     client: SessionClient(
                         userAgent: request.head.headerFields[.userAgent], address: request.clientAddress)))
         }
+        try await endIfLoggedOut(id, result, began: transaction.began, redeemed: redeemed, request)
         // Where events are told of, the log has it from them.
         request.logger.log(
             level: events == nil ? .info : .debug, "A user logged in", metadata: ["session": "\(id.handle)"])
         var answer = HTTPAnswer.redirect(to: transaction.returnTo.path)
         answer.headers.add(cookies.sessionCookie(id), for: .setCookie)
         return answer
+    }
+
+    /// A logout at the provider that came while this login was under way wins, though it found no session to end (R30).
+    private func endIfLoggedOut(
+        _ id: SessionID, _ result: LoginResult, began: Date, redeemed: Date, _ request: SessionRequest
+    ) async throws {
+        let isOver: Bool
+        do {
+            isOver = try await notes.haveEnded(result, began: began, redeemed: redeemed)
+        } catch {
+            // Nobody has the ID yet. What can't be told must not be let in.
+            try? await store.deleteSession(id)
+            throw error
+        }
+        guard isOver else { return }
+        try await SessionEndReason.revokedByProvider.around {
+            try await storeCall { try await store.deleteSession(id) }
+        }
+        request.logger.notice("The identity provider ended a session while its login was under way")
+        throw failure(
+            .forbidden, "logged_out", "You were logged out",
+            "The login service ended your session. Please log in again.",
+            request)
     }
 
     private func unknownLogin(_ request: SessionRequest) -> RequestFailure {

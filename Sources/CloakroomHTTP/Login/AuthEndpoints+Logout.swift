@@ -10,7 +10,8 @@ extension AuthEndpoints {
             events?.emit(SessionEvent(.denied(reason: refusal.rawValue)))
             return refusedLogout(refusal, request)
         }
-        var destination = "/"
+        var providersPage: String?
+        let state = randomText()
         if let presented = request.session.presentedID {
             let live = try await request.session.current()
             try await SessionEndReason.logout.around {
@@ -21,24 +22,29 @@ extension AuthEndpoints {
                 request.logger.log(
                     level: events == nil ? .info : .debug, "A user logged out",
                     metadata: ["session": "\(live.id.handle)"])
-                destination = await providerLogout(idToken: live.session.tokens.idToken, request)
+                providersPage = await providerLogout(idToken: live.session.tokens.idToken, state: state, request)
             }
         }
-        var answer = HTTPAnswer.redirect(to: destination)
+        return leaving(to: providersPage, state: state)
+    }
+
+    /// Takes the session's cookie back, and sends the browser to the provider's page, or the start page where there is none.
+    func leaving(to providersPage: String?, state: String) -> HTTPAnswer {
+        var answer = HTTPAnswer.redirect(to: providersPage ?? "/")
         answer.headers.add(cookies.endedSessionCookie, for: .setCookie)
+        if providersPage != nil { answer.headers.add(cookies.logoutCookie(state: state), for: .setCookie) }
         return answer
     }
 
-    /// Where the provider ends its own session; the start page when it can't be asked, as the user is logged out here in
-    /// any case.
-    func providerLogout(idToken: String?, _ request: SessionRequest) async -> String {
+    /// Where the provider ends its own session; `nil` when it can't be asked, as the user is logged out here in any case.
+    func providerLogout(idToken: String?, state: String, _ request: SessionRequest) async -> String? {
         do {
-            return try await provider.logoutURL(idToken: idToken, state: randomText()) ?? "/"
+            return try await provider.logoutURL(idToken: idToken, state: state)
         } catch {
             request.logger.warning(
                 "Logged out here only: the identity provider's logout address is unknown",
                 metadata: ["error": "\(error)"])
-            return "/"
+            return nil
         }
     }
 

@@ -23,10 +23,12 @@ public struct AuthEndpoints: Sendable {
     let pages: any ErrorPageRenderer
     let requestGuard: RequestGuard
     let transactions: LoginTransactions
+    let directory: (any SessionDirectory)?
+    let logouts: (any ProviderLogouts)?
+    let notes: LogoutNotes
     let events: SessionEvents?
     let endNotes: (any SessionEndNotes)?
     let providerTitle: @Sendable (_ issuer: String?) -> String?
-    private let directory: (any SessionDirectory)?
     private let failures: FailureAnswers
 
     /// Makes the endpoints.
@@ -38,15 +40,18 @@ public struct AuthEndpoints: Sendable {
     ///   - publicURL: where browsers reach the app.
     ///   - pages: how error pages look.
     ///   - events: what to tell of logins and requests that were refused.
-    ///   - directory: where a user's own sessions are listed and ended, usually the same store; without one there are no such
-    ///     routes.
+    ///   - directory: where a user's own sessions are listed and ended, and those that the provider ends; usually the same store.
+    ///     Without one there are no such routes.
     ///   - endNotes: says why a session ended, to those who still ask for it; usually the same store.
     ///   - providerTitle: what people call the provider with this issuer, `nil` being that of sessions that name none.
+    ///   - logouts: verifies logouts that begin at the provider. Without this and `directory`, the two routes for those answer
+    ///     404.
     public init(
         store: any SessionStore, records: any OneTimeRecordStore, provider: any LoginProvider, publicURL: PublicURL,
         pages: any ErrorPageRenderer = PlainErrorPages(), events: SessionEvents? = nil,
         directory: (any SessionDirectory)? = nil, endNotes: (any SessionEndNotes)? = nil,
-        providerTitle: @escaping @Sendable (_ issuer: String?) -> String? = { $0 }
+        providerTitle: @escaping @Sendable (_ issuer: String?) -> String? = { $0 },
+        logouts: (any ProviderLogouts)? = nil
     ) {
         self.store = store
         self.provider = provider
@@ -55,8 +60,10 @@ public struct AuthEndpoints: Sendable {
         self.cookies = CookieSettings(publicURL: publicURL)
         self.requestGuard = RequestGuard(publicURL: publicURL)
         self.transactions = LoginTransactions(records: records)
-        self.events = events
         self.directory = directory
+        self.logouts = logouts
+        self.notes = LogoutNotes(records: records)
+        self.events = events
         self.endNotes = endNotes
         self.providerTitle = providerTitle
         self.failures = FailureAnswers(pages: pages)
@@ -74,6 +81,8 @@ public struct AuthEndpoints: Sendable {
             case .sessions: try await sessions(request, in: sessionDirectory(request))
             case .session: try await session(request, in: sessionDirectory(request))
             case .logoutEverywhere: try await logoutEverywhere(request, in: sessionDirectory(request))
+            case .backchannelLogout: try await backchannelLogout(request)
+            case .frontchannelLogout: try await frontchannelLogout(request)
             }
         } catch {
             return failures.answer(to: error, request.head, requestID: request.id, logger: request.logger)

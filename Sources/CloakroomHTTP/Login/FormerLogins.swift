@@ -1,6 +1,8 @@
 import Cloakroom
 import Crypto
 
+import struct Foundation.Date
+
 /// Logins that a replica of the release before began, which kept them in the store: a rolling deploy ends them here.
 ///
 /// A record's key is a hash of the state, which had 43 characters, and of the binding; it is sealed under a key that is
@@ -21,7 +23,9 @@ struct FormerLogins: Sendable {
         else { return nil }
         return LoginTransactions.Transaction(
             pending: PendingLogin(state: state, nonce: nonce, codeVerifier: verifier),
-            returnTo: ReturnAddress(record["return_to"]?.string), claim: name)
+            returnTo: ReturnAddress(record["return_to"]?.string),
+            // It was not kept. No login takes longer.
+            began: Date(timeIntervalSinceNow: -Double(LoginTransactions.lifetimeInSeconds)), claim: name)
     }
 
     private static func nameAndKey(state: String, binding: LoginBinding) -> (String, SymmetricKey) {

@@ -21,6 +21,8 @@ struct LoginTransactions: Sendable {
     struct Transaction {
         let pending: PendingLogin
         let returnTo: ReturnAddress
+        /// When the login began, cut to the second.
+        let began: Date
         /// The record's key.
         let claim: String
     }
@@ -50,7 +52,7 @@ struct LoginTransactions: Sendable {
             try await storeCall({ try await records.putRecordIfAbsent([], key: claim, lifetime: lifetime) })
         else { return nil }
         return Transaction(
-            pending: Self.pending(state, binding), returnTo: opened.returnTo, claim: claim)
+            pending: Self.pending(state, binding), returnTo: opened.returnTo, began: opened.began, claim: claim)
     }
 
     /// Whether a session began after a login did, as far as two replicas' clocks can tell.

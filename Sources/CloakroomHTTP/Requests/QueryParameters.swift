@@ -8,10 +8,11 @@ struct QueryParameters {
 
     private var values: [String: String] = [:]
 
+    /// - Parameter maximumLength: the longest query that is read, in bytes.
     /// - Returns: `nil` when the query is malformed or too large, or when it repeats a parameter.
-    init?(_ query: String?) {
+    init?(_ query: String?, maximumLength: Int = Self.maximumLength) {
         guard let query, !query.isEmpty else { return }
-        guard query.utf8.count <= Self.maximumLength else { return nil }
+        guard query.utf8.count <= maximumLength else { return nil }
         for pair in query.split(separator: "&") {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard let name = PercentCoding.decodeForm(parts[0]),

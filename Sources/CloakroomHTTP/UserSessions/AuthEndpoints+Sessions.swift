@@ -60,15 +60,15 @@ extension AuthEndpoints {
         // The others first: should that fail, the user still has a session to try again with.
         let count = try await endOthers(than: live, in: directory)
         try await endCurrent(live, request)
-        let destination = await providerLogout(idToken: live.session.tokens.idToken, request)
-        var answer: HTTPAnswer
-        if isForm(request) {
-            answer = .redirect(to: destination)
-        } else {
+        let state = randomText()
+        let providersPage = await providerLogout(idToken: live.session.tokens.idToken, state: state, request)
+        var answer = leaving(to: providersPage, state: state)
+        if !isForm(request) {
             // A program can't follow a redirect to another origin; its page can go there.
-            answer = .json(["ended": .number(String(count + 1)), "logout_url": .string(destination)])
+            let cookies = answer.headers[values: .setCookie]
+            answer = .json(["ended": .number(String(count + 1)), "logout_url": .string(providersPage ?? "/")])
+            for cookie in cookies { answer.headers.add(cookie, for: .setCookie) }
         }
-        answer.headers.add(cookies.endedSessionCookie, for: .setCookie)
         return answer
     }
 

@@ -36,6 +36,8 @@ public struct OIDCConfiguration: Sendable {
     /// document's issuer must still be ``issuer``; its endpoints are used as they stand, and those on the host of this
     /// URL may use `http` if it does.
     public var discoveryURL: String?
+    /// Which logout tokens are accepted.
+    public var logoutTokenTypes: LogoutTokenTypes = .strict
     /// How long one request to the provider may take, from the look-up of its address to the last byte of the answer.
     public var requestTimeout: Duration = .seconds(10)
     /// By how much the provider's clock may differ from ours when the times in an ID token are judged.

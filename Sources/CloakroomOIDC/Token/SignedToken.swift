@@ -6,6 +6,8 @@ struct SignedToken: Sendable {
 
     let algorithm: SignatureAlgorithm
     let keyID: String?
+    /// What kind of token it says it is (`typ`), if it does.
+    let type: String?
     /// What the token says; nothing of it is true before the signature was checked.
     let claims: JSONObject
     private let signedBytes: [UInt8]
@@ -33,6 +35,7 @@ struct SignedToken: Sendable {
         case .string(let kid)?: keyID = kid
         default: throw OIDCError(.invalidIDToken, reason: "its key ID is not a string")
         }
+        type = header["typ"]?.string
         self.algorithm = algorithm
         self.claims = claims
         self.signature = signature

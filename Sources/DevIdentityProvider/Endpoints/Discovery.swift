@@ -23,6 +23,8 @@ extension Provider {
             "preferred_username", "given_name", "family_name", "email", "email_verified",
         ]
         let authorization_response_iss_parameter_supported = true
+        let backchannel_logout_supported = true
+        let backchannel_logout_session_supported = true
         let claims_parameter_supported = false
         let request_parameter_supported = false
         let request_uri_parameter_supported = false

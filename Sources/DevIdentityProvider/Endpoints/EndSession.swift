@@ -57,12 +57,12 @@ extension Provider {
             forms.remember(browser: browser, in: &response)
             return response
         }
-        state.endSession(sid: hint.sid)
+        await endSession(sid: hint.sid, subject: hint.sub)
         var response = loggedOut(logout)
         // The browser may have a newer session of the same user; another user's is not what was meant.
         if let session = forms.sessionValue(request).flatMap(state.session) {
             guard user(session.username)?.subject == hint.sub else { return response }
-            state.endSession(sid: session.sid)
+            await endSession(session)
         }
         forms.forgetSession(in: &response)
         return response
@@ -81,9 +81,7 @@ extension Provider {
         } catch {
             return .page(Pages.error(error.message), status: .badRequest)
         }
-        if let session = forms.sessionValue(request).flatMap(state.session) {
-            state.endSession(sid: session.sid)
-        }
+        if let session = forms.sessionValue(request).flatMap(state.session) { await endSession(session) }
         var response = loggedOut(logout)
         forms.forgetSession(in: &response)
         return response

@@ -46,6 +46,11 @@ struct ExpiringTable<Value> {
         entries[key] = nil
     }
 
+    /// The records of this kind.
+    func values(where isWanted: (Value) -> Bool) -> [Value] {
+        entries.values.map(\.value).filter(isWanted)
+    }
+
     mutating func removeAll(where isDoomed: (Value) -> Bool) {
         entries = entries.filter { !isDoomed($0.value.value) }
     }

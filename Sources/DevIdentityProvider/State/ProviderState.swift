@@ -13,9 +13,11 @@ final class ProviderState: Sendable {
         var codes = ExpiringTable<AuthorizationCode>(capacity: 10_000)
         var grants = ExpiringTable<Grant>(capacity: 10_000)
 
-        mutating func endSession(sid: String) {
+        mutating func endSession(sid: String) -> Set<String> {
             sessions.remove(sid)
+            let clients = Set(grants.values { $0.session.sid == sid }.map(\.clientID))
             grants.removeAll { $0.session.sid == sid }
+            return clients
         }
 
         mutating func store(_ grant: Grant, accessTokenLifetime: Duration, now: Date) {
@@ -58,7 +60,10 @@ final class ProviderState: Sendable {
     }
 
     /// Ends a session and everything that was granted in it.
-    func endSession(sid: String) {
+    ///
+    /// - Returns: the clients that something was granted to.
+    @discardableResult
+    func endSession(sid: String) -> Set<String> {
         tables.withLock { $0.endSession(sid: sid) }
     }
 

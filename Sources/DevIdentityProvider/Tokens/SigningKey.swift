@@ -21,8 +21,11 @@ struct SigningKey: Sendable {
         return SigningKey(keys: keys, jwks: JSONWebKeySet(keys: [.init(kid: kid, n: n, e: e)]), kid: kid)
     }
 
-    func sign(_ claims: some JWTPayload) async throws -> String {
-        try await keys.sign(claims, kid: JWKIdentifier(string: kid))
+    /// - Parameter type: the `typ` of the header.
+    func sign(_ claims: some JWTPayload, type: String = "JWT") async throws -> String {
+        var header = JWTHeader()
+        header.typ = type
+        return try await keys.sign(claims, kid: JWKIdentifier(string: kid), header: header)
     }
 }
 

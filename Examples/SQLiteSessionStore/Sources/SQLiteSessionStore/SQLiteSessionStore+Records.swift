@@ -41,6 +41,14 @@ extension SQLiteSessionStore {
                 """)
     }
 
+    public func readRecord(key: String) async throws -> [UInt8]? {
+        try await read { db in
+            let reading: SQL = "SELECT record FROM records WHERE key = \(key.blob) AND ends > \(Milliseconds.now)"
+            let record = try SQLRequest<Data>(literal: reading).fetchOne(db)
+            return record.map(Array.init)
+        }
+    }
+
     public func takeRecord(key: String) async throws -> [UInt8]? {
         try await write { db in
             // Read and removed by one statement, so that one caller alone gets it.

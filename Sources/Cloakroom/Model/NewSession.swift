@@ -11,7 +11,8 @@ public struct NewSession: Sendable, Equatable {
     /// The provider's issuer, as it was verified. `nil` takes issuer and provider session from the ID token among the
     /// tokens, which the caller must have verified, and else the default issuer of the store's policy.
     public var issuer: String?
-    /// The session at the provider (`sid`), as it was verified; at most 255 bytes, longer ones count as none.
+    /// The session at the provider (`sid`), as it was verified; at most
+    /// ``ProviderSession/maximumLength`` bytes, longer ones count as none.
     public var providerSessionID: String?
     /// The browser, as the server saw it.
     public var client: SessionClient?
@@ -67,6 +68,8 @@ struct ProviderNames {
         let isNamed = issuer != nil
         let claims = isNamed ? nil : idToken.flatMap(unverifiedJWTClaims)
         self.issuer = issuer ?? claims?["iss"]?.string.flatMap { (1...2048).contains($0.utf8.count) ? $0 : nil }
-        self.sid = (sid ?? claims?["sid"]?.string).flatMap { (1...255).contains($0.utf8.count) ? $0 : nil }
+        self.sid = (sid ?? claims?["sid"]?.string).flatMap {
+            (1...ProviderSession.maximumLength).contains($0.utf8.count) ? $0 : nil
+        }
     }
 }

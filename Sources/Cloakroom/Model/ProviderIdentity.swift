@@ -29,6 +29,9 @@ public struct ProviderSession: Sendable, Hashable {
     /// The provider's name for its session.
     public let sid: String
 
+    /// The longest `sid` that is kept, in bytes. The standards set no limit; some providers encrypt a whole record into it.
+    public static let maximumLength = 1024
+
     /// Names a session at a provider.
     public init(issuer: String?, sid: String) {
         self.issuer = issuer

@@ -102,7 +102,8 @@ package enum PlainRecord {
         for member in fields.members {
             switch (member.name, member.value) {
             case ("issuer", .string(let text)) where (1...2048).contains(text.utf8.count): issuer = text
-            case ("sid", .string(let text)) where (1...255).contains(text.utf8.count): sid = text
+            case ("sid", .string(let text)) where (1...ProviderSession.maximumLength).contains(text.utf8.count):
+                sid = text
             case ("client", .object(let object)) where SessionClient.isOurs(object): client = SessionClient(object)
             case ("attributes", .object(let object)): attributes = SessionAttributes(object)
             default: break

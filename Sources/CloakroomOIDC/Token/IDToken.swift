@@ -33,7 +33,9 @@ struct IDToken: Sendable {
         switch claims["sid"] {
         case nil, .null?: sessionID = nil
         case let value?:
-            guard let sid = Self.identifier(value) else { throw Self.invalid("its session ID is unfit") }
+            guard let sid = Self.identifier(value, longest: ProviderSession.maximumLength) else {
+                throw Self.invalid("its session ID is unfit")
+            }
             sessionID = sid
         }
         self.claims = claims
@@ -96,8 +98,8 @@ struct IDToken: Sendable {
     }
 
     /// A subject or session ID: not empty, of bounded length, fit for a log line.
-    private static func identifier(_ value: JSONValue?) -> String? {
-        guard let text = value?.string, (1...longestSubject).contains(text.utf8.count), !text.hasControlCharacters
+    static func identifier(_ value: JSONValue?, longest: Int = longestSubject) -> String? {
+        guard let text = value?.string, (1...longest).contains(text.utf8.count), !text.hasControlCharacters
         else {
             return nil
         }

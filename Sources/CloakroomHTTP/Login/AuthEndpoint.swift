@@ -10,6 +10,8 @@ public enum AuthEndpoint: String, CaseIterable, Sendable {
     case logout = "/auth/logout"
     /// The user's claims, never a token.
     case me = "/auth/me"
+    /// The public keys with which the identity provider checks what this app has signed.
+    case keys = "/auth/jwks.json"
 
     /// The path.
     public var path: String { rawValue }
@@ -17,7 +19,7 @@ public enum AuthEndpoint: String, CaseIterable, Sendable {
     /// The methods that it serves. `HEAD`, which must change nothing (RFC 9110 §9.2.1), is there where `GET` changes nothing.
     public var methods: [HTTPRequest.Method] {
         switch self {
-        case .login, .me: [.get, .head]
+        case .login, .me, .keys: [.get, .head]
         case .callback: [.get]
         case .logout: [.get, .post]
         }

@@ -3,7 +3,7 @@ public import CloakroomHTTP
 import HTTPTypes
 public import Hummingbird
 
-/// The routes of login and logout: `/auth/login`, `/auth/callback`, `/auth/logout`, `/auth/me`.
+/// The routes of login and logout: `/auth/login`, `/auth/callback`, `/auth/logout`, `/auth/me`, `/auth/jwks.json`.
 ///
 /// They need ``SessionMiddleware`` around them.
 public struct AuthRoutes<Context: SessionRequestContext>: Sendable {

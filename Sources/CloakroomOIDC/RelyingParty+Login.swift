@@ -29,7 +29,7 @@ extension RelyingParty {
             throw OIDCError(.invalidCallback, reason: "the code is missing or invalid")
         }
         let tokens = try await requestTokens(
-            from: metadata.tokenEndpoint,
+            metadata,
             grant: [
                 "grant_type": "authorization_code", "code": code, "redirect_uri": configuration.redirectURI,
                 "code_verifier": pending.codeVerifier,
@@ -42,7 +42,7 @@ extension RelyingParty {
         let idToken = try IDToken(token, configuration: configuration, now: Date())
         try idToken.checkNonce(pending.nonce)
         try idToken.checkAccessTokenHash(tokens.accessToken)
-        let userInfo = try await userInfo(at: metadata.userInfoEndpoint, tokens: tokens, subject: idToken.subject)
+        let userInfo = try await userInfo(metadata, tokens: tokens, subject: idToken.subject)
         return LoginResult(
             tokens: tokens.tokenSet, userInfo: try UserClaims.merge(idToken, userInfo: userInfo),
             issuer: configuration.issuer, providerSessionID: idToken.sessionID)
@@ -54,15 +54,5 @@ extension RelyingParty {
         guard sameBytes(response.issuer ?? (isRequired ? nil : configuration.issuer), configuration.issuer) else {
             throw OIDCError(.invalidCallback, reason: "the answer is not from the configured issuer")
         }
-    }
-
-    private func userInfo(
-        at endpoint: String?, tokens: TokenResponse, subject: String
-    ) async throws(OIDCError) -> JSONObject? {
-        guard let endpoint else { return nil }
-        let request = http.request(endpoint, authorization: "Bearer \(tokens.accessToken)")
-        let response = try await http.send(
-            request, .userinfo, limit: UserClaims.largestUserInfo)
-        return try UserClaims.read(response, subject: subject)
     }
 }

@@ -39,9 +39,9 @@ extension RelyingParty {
         guard let refreshToken = session.tokens.refreshToken else {
             throw OIDCError(.invalidGrant, reason: "the session has no refresh token")
         }
-        let endpoint = try await metadata.current().value.tokenEndpoint
+        let metadata = try await metadata.current().value
         let answer = try await requestTokens(
-            from: endpoint, grant: ["grant_type": "refresh_token", "refresh_token": refreshToken])
+            metadata, grant: ["grant_type": "refresh_token", "refresh_token": refreshToken])
         var result = RefreshedTokens(tokens: answer.tokenSet)
         guard let encoded = answer.idToken else { return result }
         let idToken: IDToken

@@ -18,6 +18,7 @@ public final class RelyingParty: LoginProvider {
     let http: ProviderHTTP
     let metadata: CachedFetch<ProviderMetadata>
     let keys: CachedFetch<KeySet>
+    let pushLine = PushLine()
     let logger: Logger
 
     /// Makes a relying party. Nothing is fetched until it is needed.
@@ -35,7 +36,8 @@ public final class RelyingParty: LoginProvider {
     package init(
         configuration: OIDCConfiguration, httpClient: HTTPClient, logger: Logger, cacheTiming: CacheTiming
     ) {
-        let http = ProviderHTTP(client: httpClient, timeout: configuration.requestTimeout)
+        let http = ProviderHTTP(
+            client: httpClient, timeout: configuration.requestTimeout, tls: configuration.tlsConfiguration)
         let warning = PlainTransportWarning(configuration: configuration, logger: logger)
         let metadata = CachedFetch(timing: cacheTiming) { () async throws(OIDCError) in
             warning.giveOnce()
@@ -86,8 +88,12 @@ public final class RelyingParty: LoginProvider {
     ///
     /// - Throws: `OIDCError` when the provider's metadata can't be had or is wrong.
     public func authorizationURL(for pending: PendingLogin) async throws(OIDCError) -> String {
-        let endpoint = try await metadata.current().value.authorizationEndpoint
-        let parameters: Parameters = [
+        try await authorizationURL(with: parameters(of: pending))
+    }
+
+    /// What an authorization request says.
+    func parameters(of pending: PendingLogin) -> Parameters {
+        [
             "response_type": "code",
             "client_id": configuration.clientID,
             "redirect_uri": configuration.redirectURI,
@@ -97,7 +103,6 @@ public final class RelyingParty: LoginProvider {
             "code_challenge": Self.codeChallenge(pending.codeVerifier),
             "code_challenge_method": "S256",
         ]
-        return parameters.appended(to: endpoint)
     }
 
     /// Where to send the browser so that the provider ends its session too (RP-Initiated Logout 1.0 §2).

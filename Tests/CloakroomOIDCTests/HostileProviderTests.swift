@@ -110,14 +110,16 @@ struct HostileProviderTests {
         }
     }
 
-    @Test("A signed UserInfo answer and one that is no object are refused")
+    @Test("A UserInfo answer that is neither an object nor a signed JWT is refused")
     func userInfoForms() async throws {
         let replies: [ScriptedProvider.Reply] = [
-            .body(status: 200, type: "application/jwt", text: "{\"sub\":\"alice\"}"),
-            .body(status: 200, type: "Application/JWT; charset=utf-8", text: "{\"sub\":\"alice\"}"),
             .json(200, ["alice"]), .body(status: 200, type: "text/html", text: "<html>"),
         ]
         for reply in replies { try await failLogin(.userInfo, reply, .invalidResponse, "not a JSON object") }
+        for type in ["application/jwt", "Application/JWT; charset=utf-8"] {
+            let reply = ScriptedProvider.Reply.body(status: 200, type: type, text: "{\"sub\":\"alice\"}")
+            try await failLogin(.userInfo, reply, .invalidResponse, "not a signed JWT")
+        }
         try await failLogin(.userInfo, .json(401, [:]), .invalidResponse, "401")
         try await failLogin(.userInfo, .json(503, [:]), .providerUnavailable, "503")
     }

@@ -20,4 +20,12 @@ public protocol LoginProvider: Sendable {
     ///   - state: comes back with the browser, unguessable; `nil` leaves it out.
     /// - Throws: ``OIDCError`` when the provider can't be asked.
     func logoutURL(idToken: String?, state: String?) async throws(OIDCError) -> String?
+
+    /// The public keys with which the provider checks what this client has signed, as a JWK set (RFC 7517 §5).
+    var clientKeys: JSONObject { get }
+}
+
+extension LoginProvider {
+    /// None: the client signs nothing.
+    public var clientKeys: JSONObject { ["keys": []] }
 }

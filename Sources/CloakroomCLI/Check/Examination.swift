@@ -21,6 +21,7 @@ struct Examination: Sendable {
     let withSecurity: Bool
     private let primary: RedisStoreConfiguration
     private let secondary: RedisStoreConfiguration?
+    private let credentials: ClientCredentials
 
     init(settings: GatewaySettings, isReadOnly: Bool, withSecurity: Bool) throws {
         self.settings = settings
@@ -29,6 +30,7 @@ struct Examination: Sendable {
         let factory = StoreFactory(settings: settings, logger: Self.silent)
         primary = try factory.primary()
         secondary = try factory.secondary()
+        credentials = ClientCredentials(try settings.clientProof.read())
         guard let publicURL = PublicURL(settings.effectivePublicURL) else {
             preconditionFailure("settings that were read have a public URL")
         }
@@ -52,7 +54,7 @@ struct Examination: Sendable {
     private func run(into report: inout CheckReport, client: HTTPClient, provider: HTTPClient) async {
         let gateways = PublicURLCheck(settings: settings, publicURL: publicURL, client: client)
         let providerCheck = ProviderCheck(
-            configuration: settings.oidcConfiguration(publicURL.origin), httpClient: provider,
+            configuration: settings.oidcConfiguration(publicURL.origin, credentials), httpClient: provider,
             timeout: Self.deadline / 3, logger: Self.silent)
         async let redis = examine(hasRedis ? primary : nil)
         async let second = examine(secondary)

@@ -1,6 +1,7 @@
 import Cloakroom
 import CloakroomGateway
 import CloakroomHTTP
+import CloakroomOIDC
 import CloakroomRedis
 
 /// The points of the security checklist that the settings tell.
@@ -115,12 +116,14 @@ struct SecurityCheck {
     }
 
     private var client: CheckReport.Line {
-        guard settings.oidcClientSecret == nil else {
-            return line("client-secret", "ok", "the client has a secret, and every login uses PKCE")
+        let method = settings.effectiveClientAuth
+        guard method == .none else {
+            let how = settings.oidcClientSecret == nil ? "proves who it is by \(method.rawValue)" : "has a secret"
+            return line("client-secret", "ok", "the client \(how), and every login uses PKCE")
         }
         return line(
             "client-secret", "warn", "the client is public: PKCE alone protects its logins",
-            "make the client confidential at the provider, and give OIDC_CLIENT_SECRET_FILE")
+            "make the client confidential at the provider, and give OIDC_CLIENT_KEY_FILE or OIDC_CLIENT_SECRET_FILE")
     }
 
     private var audit: CheckReport.Line {

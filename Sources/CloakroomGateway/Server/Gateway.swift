@@ -108,8 +108,9 @@ public struct Gateway: Service {
             try store.map { StoreFactory.Made(store: $0, services: [$0]) }
             ?? StoreFactory(settings: settings, events: events, eventLoopGroup: group, logger: logger).make()
         let store = made.store
+        let credentials = ClientCredentials(try settings.clientProof.read())
         let relyingParty = RelyingParty(
-            configuration: settings.oidcConfiguration(publicURL.origin),
+            configuration: settings.oidcConfiguration(publicURL.origin, credentials),
             httpClient: provider, logger: logger)
         let refresher = TokenRefresher(
             store: store, relyingParty: relyingParty, configuration: settings.refresh.configuration,
@@ -134,8 +135,9 @@ public struct Gateway: Service {
         let services: [any Service] =
             made.services + [
                 SecretReload(
-                    settings: settings, stores: made.redis, listenerTLS: core.tls, requests: reloads.stream,
-                    logger: logger),
+                    settings: settings, stores: made.redis, listenerTLS: core.tls,
+                    clients: [(settings.clientProof, credentials)],
+                    requests: reloads.stream, logger: logger),
                 refresher,
                 ProviderWarmUp(relyingParty: relyingParty, logger: logger),
             ] + (management.map { [$0] } ?? []) + [listener]

@@ -24,7 +24,10 @@ extension GatewaySettings {
                 name: setting.name, place: origin.place, file: origin.file,
                 isReadableByAll: origin.file.map(SettingsFile.isReadableByAll) ?? false)
         }
-        for (name, path) in [("TLS_KEY_FILE", tls.keyFile), ("REDIS_TLS_KEY_FILE", redis.tls.privateKeyFile)] {
+        for (name, path) in [
+            ("TLS_KEY_FILE", tls.keyFile), ("REDIS_TLS_KEY_FILE", redis.tls.privateKeyFile),
+            ("OIDC_CLIENT_KEY_FILE", client.keyFile), ("OIDC_CLIENT_CERT_KEY_FILE", client.certificateKeyFile),
+        ] {
             guard let path else { continue }
             all.append(
                 SecretOrigin(

@@ -1,5 +1,3 @@
-import CloakroomOIDC
-
 extension GatewaySettings {
     /// Checks what the types alone don't: each setting, and those that must fit each other.
     ///
@@ -27,10 +25,6 @@ extension GatewaySettings {
         if management.isAuditRequired, management.auditLog == nil {
             throw .missing("AUDIT_LOG", expected: "stdout or the path of a file, as AUDIT_REQUIRED is true")
         }
-        if let oidcClientAuth, (oidcClientAuth == .none) != (oidcClientSecret == nil) {
-            throw .wrong(
-                "OIDC_CLIENT_AUTH", value: oidcClientAuth.rawValue,
-                expected: "basic or post with OIDC_CLIENT_SECRET, none without")
-        }
+        if needsProvider { try clientProof.validate() }
     }
 }

@@ -54,8 +54,10 @@ public struct GatewaySettings: Sendable {
     public var oidcClientID = ""
     /// Our secret at the provider (`OIDC_CLIENT_SECRET`); `nil` for a public client.
     public var oidcClientSecret: String?
-    /// How we show it (`OIDC_CLIENT_AUTH`); `nil` for `basic` when there is a secret and `none` when there is not.
+    /// How we show who we are (`OIDC_CLIENT_AUTH`); `nil` for ``effectiveClientAuth``.
     public var oidcClientAuth: OIDCConfiguration.ClientAuthentication?
+    /// What we show in place of a secret.
+    public var client = ClientSettings()
     /// What to ask the provider for (`OIDC_SCOPES`).
     public var oidcScopes = ["openid", "profile", "email"]
     /// What the login button calls the provider (`OIDC_PROVIDER_NAME`).

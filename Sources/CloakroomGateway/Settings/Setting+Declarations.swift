@@ -56,9 +56,10 @@ extension Setting {
             "this app's client secret at the provider", isSecret: true),
         Setting(
             "OIDC_CLIENT_AUTH", .provider, \.oidcClientAuth,
-            SettingForm<OIDCConfiguration.ClientAuthentication>.choice.orAbsent, "how the client secret is sent",
-            default: "basic with a secret, none without",
-            shown: { ($0.oidcClientAuth ?? ($0.oidcClientSecret == nil ? .none : .basic)).rawValue }),
+            SettingForm<OIDCConfiguration.ClientAuthentication>.choice.orAbsent,
+            "how this app shows the provider that it is the client",
+            default: "follows from what is given: basic with a secret, private_key_jwt with a key, none without",
+            shown: { $0.effectiveClientAuth.rawValue }),
         Setting(
             "OIDC_SCOPES", .provider, \.oidcScopes,
             SettingForm(
@@ -144,7 +145,7 @@ extension Setting {
 }
 
 extension OIDCConfiguration.ClientAuthentication: CaseIterable {
-    public static let allCases: [Self] = [.basic, .post, .none]
+    public static let allCases: [Self] = [.basic, .post, .privateKeyJWT, .assertion, .tls, .none]
 }
 
 /// Addresses of the web.

@@ -95,5 +95,5 @@ public struct Setting: Sendable {
     static let fileSuffix = "_FILE"
 
     /// All settings, in the order in which they are shown.
-    public static let all = server + provider + upstream + limits + redis + sessions + management + log
+    public static let all = server + provider + client + upstream + limits + redis + sessions + management + log
 }

@@ -1,4 +1,5 @@
 import Cloakroom
+import CloakroomOIDC
 import CloakroomRedis
 import Foundation
 import Logging
@@ -6,7 +7,7 @@ import ServiceLifecycle
 
 /// Reads keys and certificates again when their files change, or when it is asked to: with nobody logged out.
 ///
-/// What it reads is `SESSION_KEYS_FILE`, and the files of TLS to Redis and of TLS on the port. A file that has changed to
+/// What it reads is `SESSION_KEYS_FILE`, the files of TLS to Redis and of TLS on the port, and what the client shows the provider. A file that has changed to
 /// nonsense changes nothing: what was read before stays in use, and the log says what is wrong.
 struct SecretReload: Service {
     /// How often files are looked at. Asked for rather than told: a mounted Secret changes by a link somewhere above the file,
@@ -17,14 +18,16 @@ struct SecretReload: Service {
     private let certificateFiles: [String]
     private let listenerFiles: [String]
     private let listenerTLS: ListenerTLS?
+    private let clients: [(proof: ClientProof, credentials: ClientCredentials)]
     private let stores: [RedisSessionStore]
     private let requests: AsyncStream<Void>
     private let logger: Logger
 
     init(
-        settings: GatewaySettings, stores: [RedisSessionStore], listenerTLS: ListenerTLS?, requests: AsyncStream<Void>,
-        logger: Logger
+        settings: GatewaySettings, stores: [RedisSessionStore], listenerTLS: ListenerTLS?,
+        clients: [(proof: ClientProof, credentials: ClientCredentials)], requests: AsyncStream<Void>, logger: Logger
     ) {
+        self.clients = clients
         keyFile = settings.origins["SESSION_KEYS"]?.file
         let tls = settings.redis.tls
         certificateFiles = [tls.caFile, tls.certificateFile, tls.privateKeyFile].compactMap { $0 }
@@ -37,12 +40,18 @@ struct SecretReload: Service {
 
     func run() async {
         var (keys, certificates, listener) = (stamps([keyFile]), stamps(certificateFiles), stamps(listenerFiles))
+        var clientStamps = clients.map { stamps($0.proof.files) }
         for await isAsked in asked() {
             let (newKeys, newCertificates) = (stamps([keyFile]), stamps(certificateFiles))
             let newListener = stamps(listenerFiles)
             if isAsked || newKeys != keys { readKeys() }
             if isAsked || newCertificates != certificates { readCertificates() }
             if isAsked || newListener != listener { readListenerCertificate() }
+            for (index, client) in clients.enumerated() {
+                let new = stamps(client.proof.files)
+                if isAsked || new != clientStamps[index] { read(client.proof, into: client.credentials) }
+                clientStamps[index] = new
+            }
             (keys, certificates, listener) = (newKeys, newCertificates, newListener)
         }
     }
@@ -101,6 +110,18 @@ struct SecretReload: Service {
             logger.error(
                 "The port's certificate could not be read again; the one read before stays in use",
                 metadata: ["reason": "TLS_CERT_FILE and TLS_KEY_FILE can't be read, or do not belong together"])
+        }
+    }
+
+    private func read(_ proof: ClientProof, into credentials: ClientCredentials) {
+        guard !proof.files.isEmpty else { return }
+        do throws(SettingsError) {
+            credentials.replace(with: try proof.read())
+            logger.notice("What this client shows the provider was read again; requests use it from now on")
+        } catch {
+            logger.error(
+                "What this client shows the provider could not be read again; what was read before stays in use",
+                metadata: ["reason": "\(error)"])
         }
     }
 

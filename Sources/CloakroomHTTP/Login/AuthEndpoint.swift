@@ -21,6 +21,8 @@ public enum AuthEndpoint: String, CaseIterable, Sendable {
     case backchannelLogout = "/auth/backchannel-logout"
     /// Where the identity provider's logout page tells of logouts, from within the browser.
     case frontchannelLogout = "/auth/frontchannel-logout"
+    /// The public keys with which the identity provider checks what this app has signed.
+    case keys = "/auth/jwks.json"
 
     /// Finds the endpoint of a request's path, without its query.
     public init?(path: some StringProtocol) {
@@ -42,7 +44,7 @@ public enum AuthEndpoint: String, CaseIterable, Sendable {
     /// The methods that it serves. `HEAD`, which must change nothing (RFC 9110 §9.2.1), is there where `GET` changes nothing.
     public var methods: [HTTPRequest.Method] {
         switch self {
-        case .login, .me: [.get, .head]
+        case .login, .me, .keys: [.get, .head]
         case .callback, .frontchannelLogout: [.get]
         case .backchannelLogout: [.post]
         case .logout: [.get, .post]

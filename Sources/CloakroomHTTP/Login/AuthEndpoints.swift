@@ -83,10 +83,18 @@ public struct AuthEndpoints: Sendable {
             case .logoutEverywhere: try await logoutEverywhere(request, in: sessionDirectory(request))
             case .backchannelLogout: try await backchannelLogout(request)
             case .frontchannelLogout: try await frontchannelLogout(request)
+            case .keys: keys()
             }
         } catch {
             return failures.answer(to: error, request.head, requestID: request.id, logger: request.logger)
         }
+    }
+
+    /// A provider may keep them for a while, and asks again when it meets a key that is not among them.
+    private func keys() -> HTTPAnswer {
+        var answer = HTTPAnswer.json(provider.clientKeys)
+        answer.headers[.cacheControl] = "public, max-age=300"
+        return answer
     }
 
     private func me(_ request: SessionRequest) async throws -> HTTPAnswer {

@@ -1,3 +1,5 @@
+public import NIOSSL
+
 /// What the relying party needs to know of its provider and itself.
 ///
 /// Its `description` and reflection do not show the client secret.
@@ -8,8 +10,34 @@ public struct OIDCConfiguration: Sendable {
         case basic
         /// ID and secret in the body of the request.
         case post
+        /// A JWT that is signed here, with the first of ``ClientCredentials/Values/keys`` (RFC 7523).
+        case privateKeyJWT = "private_key_jwt"
+        /// A JWT that somebody else has signed: ``ClientCredentials/Values/assertion`` (RFC 7523).
+        case assertion
+        /// The certificate of the connection: ``ClientCredentials/Values/certificate`` (RFC 8705).
+        case tls
         /// The ID alone: a public client, which PKCE protects.
         case none
+    }
+
+    /// Whether authorization requests go to the provider before the browser does (PAR, RFC 9126), so that no browser sees or
+    /// changes them.
+    public enum PushedAuthorization: String, Sendable, CaseIterable {
+        /// If the provider's metadata offers it.
+        case auto
+        /// Always: no login can begin if the metadata does not offer it.
+        case on
+        /// Never: no login can begin if the metadata requires it.
+        case off
+    }
+
+    /// Whom a JWT that is signed here is for (`aud`).
+    public enum AssertionAudience: String, Sendable, CaseIterable {
+        /// The address of the token endpoint.
+        case tokenEndpoint = "token_endpoint"
+        /// The provider's issuer. The better choice where one key serves several providers: none of them can use an
+        /// assertion at another then.
+        case issuer
     }
 
     /// The provider's issuer, to the letter as its metadata and ID tokens have it, such as
@@ -24,6 +52,14 @@ public struct OIDCConfiguration: Sendable {
     public var clientSecret: String?
     /// How the client authenticates at the token endpoint.
     public var clientAuthentication: ClientAuthentication
+    /// What the client authenticates with, unless ``clientSecret`` is all; it can be replaced at any time.
+    public var credentials: ClientCredentials?
+    /// Whom assertions for `private_key_jwt` are for.
+    public var assertionAudience = AssertionAudience.tokenEndpoint
+    /// Whether authorization requests are pushed.
+    public var pushedAuthorization = PushedAuthorization.auto
+    /// How connections to the provider are encrypted, and whom they trust; `nil` for what the HTTP client does.
+    public var tlsConfiguration: TLSConfiguration?
     /// The scopes to ask for; `openid` is added where it is missing.
     public var scopes: [String]
     /// Where the provider sends the browser back to after the login, as registered there.

@@ -160,9 +160,9 @@ package struct ProviderCheck: Sendable {
     /// refusal whether it knows it.
     private func clientAuthentication() async -> ProviderHealth.Item {
         do throws(OIDCError) {
-            let endpoint = try await relyingParty.metadata.current().value.tokenEndpoint
+            let metadata = try await relyingParty.metadata.current().value
             _ = try await relyingParty.requestTokens(
-                from: endpoint,
+                metadata,
                 grant: [
                     "grant_type": "authorization_code", "code": "cloakroom-check-\(randomText())",
                     "redirect_uri": configuration.redirectURI, "code_verifier": randomText(),
@@ -181,10 +181,7 @@ package struct ProviderCheck: Sendable {
         case .clientRejected:
             return .init(
                 "client", .fail, "the provider refuses the client \(id): \(error.reason)",
-                remedy: configuration.clientAuthentication == .none
-                    ? "correct OIDC_CLIENT_ID; if the client is confidential there, give OIDC_CLIENT_SECRET"
-                    : "correct OIDC_CLIENT_ID and OIDC_CLIENT_SECRET; OIDC_CLIENT_AUTH (basic, post) must be as the "
-                        + "provider has it for this client")
+                remedy: configuration.clientAuthentication.remedy)
         case .providerUnavailable:
             return .init(
                 "client", .fail, error.reason, remedy: "see whether the token endpoint can be reached from here")
@@ -199,8 +196,9 @@ package struct ProviderCheck: Sendable {
         let uri = configuration.redirectURI
         do {
             let pending = PendingLogin(state: randomText(), nonce: randomText(), codeVerifier: randomText())
-            let parameters: Parameters = ["prompt": "none"]
-            let url = parameters.appended(to: try await relyingParty.authorizationURL(for: pending))
+            var parameters = relyingParty.parameters(of: pending)
+            parameters.append("prompt", "none")
+            let url = try await relyingParty.authorizationURL(with: parameters)
             let (response, _) = try await fetch(url, limit: 1 << 20, accept: "text/html")
             return Self.redirect(
                 status: Int(response.status.code), location: response.headers.first(name: "location"), configuration)
@@ -273,9 +271,10 @@ package struct ProviderCheck: Sendable {
     private func fetch(
         _ url: String, limit: Int, accept: String = "application/json"
     ) async throws -> (HTTPClientResponse, [UInt8]) {
-        let (client, timeout) = (client, timeout)
+        let (client, timeout, tls) = (client, timeout, configuration.tlsConfiguration)
         return try await withTimeout(timeout) {
             var request = HTTPClientRequest(url: url)
+            request.tlsConfiguration = tls
             request.headers.add(name: "accept", value: accept)
             request.headers.add(name: "user-agent", value: "cloakroom-check")
             let response = try await client.execute(request, timeout: TimeAmount(timeout))
@@ -293,7 +292,7 @@ package struct ProviderCheck: Sendable {
             ("other host name", "let OIDC_ISSUER use a name that is in the provider's certificate"),
             (
                 "not signed by",
-                "renew the provider's certificate, or let this machine trust its authority (ca-certificates, SSL_CERT_FILE)"
+                "renew the provider's certificate, or trust its authority: OIDC_CA_FILE, or ca-certificates of this machine"
             ),
             ("speak TLS", "correct http or https, and the port, in OIDC_ISSUER"),
         ]
@@ -315,5 +314,24 @@ package struct ProviderCheck: Sendable {
         else { return nil }
         let number = month < 9 ? "0\(month + 1)" : "\(month + 1)"
         return Timestamp.parse("\(parts[3])-\(number)-\(parts[1])T\(parts[4])Z")
+    }
+}
+
+extension OIDCConfiguration.ClientAuthentication {
+    /// What to do when the provider refuses a client that authenticates so.
+    fileprivate var remedy: String {
+        let rest = "; OIDC_CLIENT_AUTH must be as the provider has it for this client"
+        return switch self {
+        case .none: "correct OIDC_CLIENT_ID; if the client is confidential there, give OIDC_CLIENT_SECRET"
+        case .basic, .post:
+            "correct OIDC_CLIENT_ID and OIDC_CLIENT_SECRET; OIDC_CLIENT_AUTH (basic, post) must be as the "
+                + "provider has it for this client"
+        case .privateKeyJWT:
+            "register the public key there: PUBLIC_URL/auth/jwks.json, or what `cloakroom keys generate --client` printed; "
+                + "if it is there, try OIDC_CLIENT_ASSERTION_AUDIENCE=issuer\(rest)"
+        case .assertion:
+            "correct issuer, subject and audience of the assertion that the provider expects of this client\(rest)"
+        case .tls: "register the certificate's subject at the provider, and trust its authority there\(rest)"
+        }
     }
 }

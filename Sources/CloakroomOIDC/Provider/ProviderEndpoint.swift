@@ -2,7 +2,7 @@ import Metrics
 
 /// What the provider is asked for.
 enum ProviderEndpoint: String, Sendable {
-    case discovery, keys, token, userinfo
+    case discovery, keys, par, token, userinfo
 
     /// What came of it, for metrics.
     enum Outcome: String {
@@ -14,6 +14,7 @@ enum ProviderEndpoint: String, Sendable {
         switch self {
         case .discovery: "the provider's metadata"
         case .keys: "the provider's key set"
+        case .par: "the pushed authorization request endpoint's answer"
         case .token: "the token endpoint's answer"
         case .userinfo: "the UserInfo endpoint's answer"
         }

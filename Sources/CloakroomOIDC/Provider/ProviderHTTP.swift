@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Cloakroom
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 
 /// Requests to the provider: bounded in time and size, no redirect followed, no secret in an error.
 struct ProviderHTTP: Sendable {
@@ -18,6 +19,8 @@ struct ProviderHTTP: Sendable {
 
     let client: HTTPClient
     let timeout: Duration
+    /// How connections are encrypted; `nil` for what the client does.
+    var tls: TLSConfiguration?
 
     /// Fetches a public JSON document.
     func document(
@@ -35,6 +38,7 @@ struct ProviderHTTP: Sendable {
     /// A `GET` that asks for JSON.
     func request(_ url: String, authorization: String? = nil) -> HTTPClientRequest {
         var request = HTTPClientRequest(url: url)
+        request.tlsConfiguration = tls
         request.headers.add(name: "accept", value: "application/json")
         request.headers.add(name: "user-agent", value: "cloakroom")
         if let authorization { request.headers.add(name: "authorization", value: authorization) }

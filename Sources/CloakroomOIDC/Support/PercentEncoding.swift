@@ -10,6 +10,9 @@ struct Parameters: Sendable, ExpressibleByDictionaryLiteral {
 
     mutating func append(_ name: String, _ value: String) { pairs.append((name, value)) }
 
+    /// Whether there is one of this name.
+    func contains(_ name: String) -> Bool { pairs.contains { $0.name == name } }
+
     /// The parameters as `application/x-www-form-urlencoded`, which is what OAuth uses in queries and bodies alike
     /// (RFC 6749 appendix B).
     var encoded: String {

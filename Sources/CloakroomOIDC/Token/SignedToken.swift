@@ -19,6 +19,14 @@ struct SignedToken: Sendable {
             throw OIDCError(.invalidIDToken, reason: "it is longer than \(Self.longest) bytes")
         }
         let parts = text.utf8.split(separator: UInt8(ascii: "."), maxSplits: 5, omittingEmptySubsequences: false)
+        guard parts.count != 5 else {
+            // RFC 7516 §7.1.
+            throw OIDCError(
+                .invalidIDToken,
+                reason:
+                    "it is encrypted (JWE), which is not supported: turn encryption off for this client at the provider"
+            )
+        }
         guard parts.count == 3, let header = Self.object(parts[0]), let claims = Self.object(parts[1]),
             let signature = Base64URL.decode(Substring(parts[2]))
         else { throw OIDCError(.invalidIDToken, reason: "it is not a signed JWT") }

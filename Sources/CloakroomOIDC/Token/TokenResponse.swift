@@ -17,7 +17,7 @@ struct TokenResponse: Sendable {
     ///
     /// - Throws: what the provider refused, too.
     init(_ response: ProviderHTTP.Response) throws(OIDCError) {
-        guard response.status == 200 else { throw Self.refusal(response) }
+        guard response.status == 200 else { throw Self.refusal(response, name: "the token endpoint") }
         guard let object = response.object else { throw Self.invalid("is not a JSON object") }
         guard object["token_type"]?.string?.lowercased() == "bearer" else { throw Self.invalid("has no bearer token") }
         guard let accessToken = try Self.token("access_token", of: object) else {
@@ -41,17 +41,17 @@ struct TokenResponse: Sendable {
         OIDCError(.invalidResponse, reason: "the token endpoint's answer \(reason)")
     }
 
-    /// What an answer other than 200 means (RFC 6749 §5.2).
+    /// What an answer other than the one hoped for means, of an endpoint at which the client authenticates (RFC 6749 §5.2).
     ///
     /// Only a client error in JSON can say that a grant is over: a failing server or a proxy's page never ends a session.
-    private static func refusal(_ response: ProviderHTTP.Response) -> OIDCError {
-        let unexpected = ProviderHTTP.unexpectedStatus(response.status, name: "the token endpoint")
+    static func refusal(_ response: ProviderHTTP.Response, name: String) -> OIDCError {
+        let unexpected = ProviderHTTP.unexpectedStatus(response.status, name: name)
         guard (400..<500).contains(response.status), unexpected.code != .providerUnavailable else { return unexpected }
         guard let error = response.object?["error"]?.string else {
             guard response.status == 401 else { return unexpected }
-            return OIDCError(.clientRejected, reason: "the token endpoint answered 401")
+            return OIDCError(.clientRejected, reason: "\(name) answered 401")
         }
-        let reason = "the token endpoint answered \(response.status) with \(safeErrorCode(error))"
+        let reason = "\(name) answered \(response.status) with \(safeErrorCode(error))"
         return switch error {
         case "invalid_grant": OIDCError(.invalidGrant, reason: reason)
         case "invalid_client", "unauthorized_client": OIDCError(.clientRejected, reason: reason)

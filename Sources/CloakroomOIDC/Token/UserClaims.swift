@@ -30,14 +30,19 @@ enum UserClaims {
         return UserInfo(claims: claims)
     }
 
-    /// Checks an answer of the UserInfo endpoint (OpenID Connect Core §5.3.2).
+    /// Checks an answer of the UserInfo endpoint that is not signed (OpenID Connect Core §5.3.2).
     static func read(_ response: ProviderHTTP.Response, subject: String) throws(OIDCError) -> JSONObject {
         guard response.status == 200 else {
             throw ProviderHTTP.unexpectedStatus(response.status, name: "the UserInfo endpoint")
         }
-        guard response.mediaType != "application/jwt", let claims = response.object else {
+        guard let claims = response.object else {
             throw OIDCError(.invalidResponse, reason: "the UserInfo endpoint's answer is not a JSON object")
         }
+        return try check(claims, subject: subject)
+    }
+
+    /// Checks that the claims are those of the user who logs in.
+    static func check(_ claims: JSONObject, subject: String) throws(OIDCError) -> JSONObject {
         guard sameBytes(claims["sub"]?.string, subject) else {
             throw OIDCError(.invalidResponse, reason: "the UserInfo endpoint's answer is about another subject")
         }

@@ -17,6 +17,7 @@ final class ScriptedProvider: Sendable {
         case keys = "/jwks"
         case token = "/token"
         case userInfo = "/userinfo"
+        case push = "/par"
     }
 
     /// An answer that takes the place of the regular one.
@@ -57,6 +58,8 @@ final class ScriptedProvider: Sendable {
     private struct State {
         var script: Script
         var logins: [String: (nonce: String, challenge: String)] = [:]
+        /// Authorization requests that were pushed, by what stands for them.
+        var pushed: [String: [String: String]] = [:]
         var requests: [Endpoint: [Request]] = [:]
     }
 
@@ -81,7 +84,10 @@ final class ScriptedProvider: Sendable {
 
     /// What the browser does at the authorization endpoint, down to the parameters that it brings back.
     func authorize(_ login: LoginRequest) throws -> AuthorizationResponse {
-        let query = try parameters(of: login.authorizationURL)
+        var query = try parameters(of: login.authorizationURL)
+        if let uri = query["request_uri"] {
+            query = try #require(state.withLock { $0.pushed.removeValue(forKey: uri) })
+        }
         let code = "code-\(UUID().uuidString)"
         let nonce = try #require(query["nonce"])
         let challenge = try #require(query["code_challenge"])
@@ -104,6 +110,10 @@ final class ScriptedProvider: Sendable {
         case .metadata: return Self.json(200, .object(metadata(script)))
         case .keys: return Self.json(200, ["keys": .array(script.keys)])
         case .token: return try tokenResponse(received, script: script)
+        case .push:
+            let uri = "urn:ietf:params:oauth:request_uri:\(UUID().uuidString)"
+            state.withLock { $0.pushed[uri] = received.form }
+            return Self.json(201, ["request_uri": .string(uri), "expires_in": 60])
         case .userInfo:
             var claims: JSONObject = ["sub": "alice", "name": "Alice", "email": "alice@example.com"]
             script.userInfo(&claims)

@@ -14,6 +14,7 @@ enum ConformanceRun {
     /// All but those of `SessionStore` itself.
     static let furtherChecks =
         StoreConformance.directoryChecks + StoreConformance.transferChecks + StoreConformance.leaseChecks
+        + StoreConformance.peekChecks
 
     /// Makes a store and a replica of it, and says what must run for them.
     typealias Maker =

@@ -67,43 +67,56 @@ import Testing
         #expect(cache.peek(id) == nil, "what can't be believed is not shown")
     }
 
+    /// What the tests below have seen.
+    private final class Seen: Sendable {
+        let events = Mutex<[SessionEvent]>([])
+        let reads = Mutex<[SessionHandle: Int]>([:])
+        let changes = Mutex<[SessionID]>([])
+        let isGone = Mutex(false)
+    }
+
     @Test("R20: a watched session that this process has changed is read anew, so that its end elsewhere is heard of")
     func readAnew() async throws {
         let events = SessionEvents()
-        let heard = Mutex<[SessionEvent]>([])
         let stream = events.stream()
         let endWatch = EndWatch(events: events)
         let cache = cache(endWatch: endWatch)
         let (watched, other) = (SessionID(), SessionID())
-        let reads = Mutex<[SessionHandle: Int]>([:])
-        let gone = Mutex(false)
+        let seen = Seen()
         cache.watched.add(watched)
         for id in [watched, other] { keep(cache, id) }
-        let told = Mutex(0)
-        cache.watched.listen { id, _ in if id == watched { told.withLock { $0 += 1 } } }
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                await endWatch.run { id in
-                    reads.withLock { $0[id.handle, default: 0] += 1 }
-                    if gone.withLock({ $0 }) { return .gone }
-                    self.keep(cache, id)
-                    cache.watched.tell(id, PeekedSession(session: self.session(), endsAt: .now + 600))
-                    return .live(isKept: cache.keeps(id))
+        cache.watched.listen { id, _ in seen.changes.withLock { $0.append(id) } }
+        let peeked = PeekedSession(session: session(), endsAt: .now + 600)
+        let reading = Task {
+            await endWatch.run { id in
+                seen.reads.withLock { $0[id.handle, default: 0] += 1 }
+                if seen.isGone.withLock({ $0 }) { return .gone }
+                if let ticket = cache.begin(id, names: [.plain(id)]) {
+                    cache.finish(
+                        ticket,
+                        NearCache.Read(
+                            session: peeked.session, name: .plain(id), bytes: 100, lifetime: 600_000, untilTouch: nil))
                 }
+                cache.watched.tell(id, peeked)
+                return .live(isKept: cache.keeps(id))
             }
-            group.addTask { for await event in stream { heard.withLock { $0.append(event) } } }
-            // As after a refresh, an update or the note of a use.
-            cache.drop(watched)
-            cache.drop(other)
-            try await eventually("the watched one is kept again") { cache.keeps(watched) }
-            #expect(!cache.keeps(other))
-            #expect(reads.withLock { $0 } == [watched.handle: 1] && told.withLock { $0 } == 1)
-            gone.withLock { $0 = true }
-            cache.invalidated([ByteBuffer(string: keys.session(.plain(watched)))])
-            try await eventually("its end is told") {
-                heard.withLock { $0 }.contains { $0.session == watched.handle && $0.kind == .ended(.elsewhere) }
-            }
-            group.cancelAll()
+        }
+        let hearing = Task { for await event in stream { seen.events.withLock { $0.append(event) } } }
+        defer {
+            reading.cancel()
+            hearing.cancel()
+        }
+        // As after a refresh, an update or the note of a use.
+        cache.drop(watched)
+        cache.drop(other)
+        try await eventually("the watched one is kept again") { cache.keeps(watched) }
+        #expect(!cache.keeps(other))
+        try await eventually("its change is told") { seen.changes.withLock { $0 } == [watched] }
+        #expect(seen.reads.withLock { $0 } == [watched.handle: 1])
+        seen.isGone.withLock { $0 = true }
+        cache.invalidated([ByteBuffer(string: keys.session(.plain(watched)))])
+        try await eventually("its end is told") {
+            seen.events.withLock { $0 }.contains { $0.session == watched.handle && $0.kind == .ended(.elsewhere) }
         }
     }
 
@@ -111,15 +124,15 @@ import Testing
     func counts() {
         let watched = WatchedSessions()
         let (one, other) = (SessionID(), SessionID())
-        let told = Mutex<[SessionID]>([])
-        watched.listen { id, _ in told.withLock { $0.append(id) } }
+        let seen = Seen()
+        watched.listen { id, _ in seen.changes.withLock { $0.append(id) } }
         watched.remove(one)
         #expect(!watched.contains(one))
         watched.add(one)
         watched.remove(other)
         #expect(watched.contains(one) && !watched.contains(other))
         for id in [one, other] { watched.tell(id, PeekedSession(session: session(), endsAt: .now)) }
-        #expect(told.withLock { $0 } == [one])
+        #expect(seen.changes.withLock { $0 } == [one])
         watched.remove(one)
         #expect(!watched.contains(one))
     }

@@ -6,7 +6,7 @@ import NIOCore
 
 /// A request that the gateway answers itself. Its body is of no interest, but is taken, within bounds, so that the
 /// connection can go on.
-final class LocalExchange: Exchange {
+final class LocalExchange: OwnExchange {
     private let request: GatewayRequest
     private var client: (any ClientStream)?
     private let room: LoopRoom
@@ -18,7 +18,6 @@ final class LocalExchange: Exchange {
         self.room = room
     }
 
-    /// - Parameter memory: the session that the client's connection presented last.
     func start(_ memory: inout PresentedSession?) {
         // Who waits to be asked for a body is not: there is an answer without it.
         if request.isWhole || request.head.expectsContinue { answer(&memory) }
@@ -65,12 +64,13 @@ final class LocalExchange: Exchange {
     private func userNow(_ memory: inout PresentedSession?) -> HTTPAnswer? {
         let admission = room.core.admission
         guard request.route == .auth(.me), request.head.method == .get || request.head.method == .head,
+            !request.hasQuery,
             admission.guardBytes.refusal(of: request.head, needsField: false) == nil,
             let presented = admission.presented(request.head, &memory),
             let session = admission.near?.nearSession(for: presented.id)
         else { return nil }
         request.handle = presented.handle
-        return AuthEndpoints.me(session)
+        return AuthEndpoints.me(room.core.live.used(session))
     }
 
     private func end(_ answer: HTTPAnswer) {

@@ -68,10 +68,10 @@ public struct AuthEndpoints: Sendable {
             events?.emit(SessionEvent(.denied(reason: refusal.rawValue)))
             return .refused(refusal)
         }
+        let query = QueryParameters(request.head.query)
+        let hasDetails = query?["details"] == "1"
+        if query?["peek"] == "1" { return try await peek(request, hasDetails: hasDetails) }
         guard let live = try await request.session.current() else { return .unauthenticated }
-        return Self.me(live.session)
+        return Self.me(used(live.session), hasDetails: hasDetails)
     }
-
-    /// Who the user of a session is, for a request that may know.
-    package static func me(_ session: Session) -> HTTPAnswer { .json(session.userInfo.claims) }
 }

@@ -21,7 +21,8 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
 
     let calls: RedisCalls
     let keys: KeySchema
-    let policy: SessionPolicy
+    /// How long sessions live, and how many a user may have.
+    public let policy: SessionPolicy
     let codec: RecordCodec
     let records: SessionRecords
     let index: SessionIndex
@@ -93,7 +94,9 @@ public final class RedisSessionStore: SessionTransfer, NearSessions, OneTimeReco
                 for client in clients { group.addTask { await client.run() } }
                 let watching = Task {
                     await self.endWatch?.run { id in
-                        guard try await self.fetch(id, at: Date()) != nil else { return .gone }
+                        let now = Date()
+                        guard let found = try await self.fetch(id, at: now) else { return .gone }
+                        self.nearCache?.watched.tell(id, self.peeked(found, at: now))
                         return .live(isKept: self.nearCache?.keeps(id) ?? false)
                     } note: { session in
                         try? await self.endNotes.reason(of: session)

@@ -15,9 +15,9 @@ import struct Foundation.Date
 /// }
 /// ```
 ///
-/// ``checks`` is for every store. ``directoryChecks``, ``transferChecks`` and ``leaseChecks`` are for those that are a
-/// `SessionDirectory`, `SessionTransfer` or `RefreshLeaseStore` as well; put to another store, such a check is skipped, and
-/// its outcome says so. ``endNoteChecks`` is for those that keep `SessionEndNotes`.
+/// ``checks`` is for every store. ``directoryChecks``, ``transferChecks``, ``leaseChecks`` and ``peekChecks`` are for those that
+/// are a `SessionDirectory`, `SessionTransfer`, `RefreshLeaseStore` or `SessionPeek` as well; put to another store, such a check
+/// is skipped, and its outcome says so. ``endNoteChecks`` is for those that keep `SessionEndNotes`.
 public enum StoreConformance {
     /// Makes an empty store with this policy. It is called once for each check.
     public typealias MakeSubject = @Sendable (SessionPolicy) async throws -> ConformanceSubject

@@ -20,7 +20,8 @@ public final class HybridSessionStore: SessionStore, Service {
     public typealias Part = FullSessionStore
 
     let primary: any Part
-    let policy: SessionPolicy
+    /// That of the two stores.
+    public let policy: SessionPolicy
     private let secondary: any Part
     private let failures: SecondaryFailures
     let unconfirmed: UnconfirmedEnds

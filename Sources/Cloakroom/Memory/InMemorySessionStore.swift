@@ -13,7 +13,8 @@ public final class InMemorySessionStore: SessionStore, NearSessions, OneTimeReco
     /// The shards share the bound; each has its lock, so that tasks on different cores seldom meet.
     private static let shardCount = 64
 
-    let policy: SessionPolicy
+    /// How long sessions live, and how many a user may have.
+    public let policy: SessionPolicy
     let shards: [SessionShard]
     let users = InMemoryIndex<UserIdentity>()
     let providerSessions = InMemoryIndex<ProviderSession>()

@@ -6,6 +6,12 @@ import NIOCore
 enum AnswerHead {
     /// Writes the head without its end, as HTTP/1.1 has it.
     static func write(_ answer: HTTPAnswer, room: LoopRoom, into out: inout ByteBuffer) {
+        writeWithoutLength(answer, room: room, into: &out)
+        writeLength(answer.body.count, into: &out)
+    }
+
+    /// The same for an answer whose body follows piece by piece.
+    static func writeWithoutLength(_ answer: HTTPAnswer, room: LoopRoom, into out: inout ByteBuffer) {
         out.writeStaticString("HTTP/1.1 ")
         out.writeDecimal(answer.status.code)
         out.writeStaticString(" ")
@@ -21,7 +27,6 @@ enum AnswerHead {
         }
         out.writeBytes(room.core.security.bytes(missing))
         room.dates.write(into: &out)
-        writeLength(answer.body.count, into: &out)
     }
 
     static func writeLength(_ length: Int, into out: inout ByteBuffer) {

@@ -14,9 +14,6 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// Bodies up to this many bytes are copied, so that they leave in one piece with what stands around them.
-    private static let copied = 16_384
-
     /// What the log says of a request whose client did not wait for the answer; nginx' number for it.
     static let clientClosedRequest = 499
     /// How many bytes of answers are gathered before they are written.
@@ -24,33 +21,33 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     /// How many requests that were sent at once are taken before other connections have their turn.
     private static let requestsInOneTurn = 32
 
-    private let room: LoopRoom
-    private var context: ChannelHandlerContext?
+    let room: LoopRoom
+    private(set) var context: ChannelHandlerContext?
     private var address = ClientAddress(nil)
     private var decoder: RequestDecoder
     private var input = ByteBuffer()
-    private var output = ByteBuffer()
+    var output = ByteBuffer()
     private var isReading = false
     // What the channel says of itself, which is asked for often.
     private var isActive = false
-    private var isChannelWritable = true
+    private(set) var isChannelWritable = true
     /// Something was written that is not on its way.
-    private var isFlushDue = false
+    var isFlushDue = false
     private var hasPeerClosed = false
-    private var isProcessing = false
+    private(set) var isProcessing = false
     /// How many requests were taken in this turn.
     private var begun = 0
     /// Others have their turn first; then this connection has its next.
     private var isWaitingForTurn = false
 
     /// The request under way, and what is done for it.
-    private var request: GatewayRequest?
+    var request: GatewayRequest?
     private var exchange: (any Exchange)?
-    private var response = ResponseState.none
+    var response = ResponseState.none
     /// The response that has begun and is not in the log yet: its client comes first.
-    private var unlogged: (request: GatewayRequest, status: Int, answered: NIODeadline)?
+    var unlogged: (request: GatewayRequest, status: Int, answered: NIODeadline)?
     /// No request follows the one under way.
-    private var isLast = false
+    var isLast = false
     private var presented: PresentedSession?
     private let connectionNumber = UInt64.random(in: .min ... .max)
     private var requestCount: UInt64 = 0
@@ -61,8 +58,10 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     private var bodyUntil = NIODeadline.distantFuture
     private var unwritableSince: NIODeadline?
     private var lingering: Lingering?
+    /// How much came after the request for a stream.
+    private var sentAhead = 0
 
-    private enum ResponseState {
+    enum ResponseState {
         case none
         case body(isChunked: Bool)
     }
@@ -80,7 +79,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         decoder = RequestDecoder(limits: room.core.limits.message)
     }
 
-    private var limits: ConnectionLimits { room.core.limits }
+    var limits: ConnectionLimits { room.core.limits }
 
     // MARK: What the channel says
 
@@ -160,7 +159,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         context.read()
     }
 
-    private func process() {
+    func process() {
         guard !isProcessing else { return }
         isProcessing = true
         do throws(HTTP1Failure) {
@@ -248,7 +247,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
             if case .length(let length) = head.framing, length > limits.body { return refuse(.bodyBytes) }
             exchange.start(&presented)
         } else {
-            let exchange = LocalExchange(request, client: self, room: room)
+            let exchange = room.ownExchange(for: request, client: self)
             self.exchange = exchange
             exchange.start(&presented)
         }
@@ -282,7 +281,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
 
     // MARK: The end of requests and of the connection
 
-    private func requestEnded() {
+    func requestEnded() {
         guard let request else { return }
         self.request = nil
         exchange = nil
@@ -316,12 +315,20 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         context.close(mode: .output, promise: nil)
     }
 
+    /// Nothing follows a stream on its connection: what a client sends all the same is not kept for it.
+    private func dropWhatWasSentAhead() {
+        guard case .body = response, input.readableBytes > 0 else { return }
+        sentAhead += input.readableBytes
+        input = ByteBuffer()
+        if sentAhead > limits.ahead { close() } else { readIfWanted() }
+    }
+
     private func drop(_ count: Int) {
         lingering?.dropped += count
         if let lingering, lingering.dropped > limits.lingerBytes { close() }
     }
 
-    private func close() { context?.close(promise: nil) }
+    func close() { context?.close(promise: nil) }
 
     private func gone() {
         guard context != nil else { return }
@@ -338,7 +345,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
 
     func drain() {
         isLast = true
-        if exchange == nil { linger() }
+        if let exchange { exchange.drain() } else { linger() }
     }
 
     func cutOffConnection() { close() }
@@ -357,6 +364,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
                 refuse(.bodyTime)
             } else {
                 exchange.tick(now)
+                if exchange is LiveExchange { dropWhatWasSentAhead() }
             }
         } else if input.readableBytes > 0 || requestCount == 0 {
             guard now - since >= limits.head else { return }
@@ -365,132 +373,5 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
             let patience = room.core.connections.isCrowded ? limits.idle.nanoseconds / 10 : limits.idle.nanoseconds
             if (now - since).nanoseconds >= patience { close() }
         }
-    }
-}
-
-extension ClientHandler: ClientStream {
-    var isWritable: Bool { isChannelWritable && context != nil }
-
-    func wantsChanged() { if !isProcessing { process() } }
-
-    func askForBody() {
-        guard let request, request.head.expectsContinue, !request.isWhole, case .none = response else { return }
-        beginOutput()
-        output.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
-    }
-
-    func answer(_ answer: HTTPAnswer) {
-        guard let request else { return }
-        writeAnswer(answer, isHead: request.head.method == .head, isHTTP11: request.head.isHTTP11)
-        requestEnded()
-    }
-
-    func sendInterim(_ head: ResponseHead) {
-        guard let request, request.head.isHTTP11, case .none = response, let upstream = room.core.upstream else {
-            return
-        }
-        beginOutput()
-        _ = upstream.forwarded.writeFields(head, into: &output)
-        output.writeStaticString("\r\n")
-    }
-
-    func beginResponse(_ head: ResponseHead) {
-        guard let request, let upstream = room.core.upstream else { return }
-        log()
-        unlogged = (request, head.status, .now())
-        if !request.isWhole { isLast = true }
-        beginOutput()
-        // Taken out while it is written to: each access to a field of an object is checked, and one to a variable is not.
-        var output = output
-        self.output = ByteBuffer()
-        let missing = upstream.forwarded.write(head, into: &output)
-        output.writeBytes(room.core.security.bytes(missing))
-        var isChunked = false
-        if request.head.method == .head || head.status == 304 {
-            // The length is that of what `GET` would bring.
-            if let length = head.contentLength { AnswerHead.writeLength(length, into: &output) }
-        } else if head.status != 204 {
-            switch head.framing {
-            case .none: AnswerHead.writeLength(0, into: &output)
-            case .length(let length): AnswerHead.writeLength(length, into: &output)
-            case .chunked, .untilClose:
-                isChunked = request.head.isHTTP11
-                if isChunked { output.writeStaticString("Transfer-Encoding: chunked\r\n") }
-            }
-        }
-        output.writeStaticString(isLast ? "Connection: close\r\n\r\n" : "\r\n")
-        self.output = output
-        response = .body(isChunked: isChunked)
-    }
-
-    func sendBody(_ data: ByteBuffer) {
-        guard case .body(let isChunked) = response else { return }
-        beginOutput()
-        if isChunked {
-            output.writeHexadecimal(data.readableBytes)
-            output.writeStaticString("\r\n")
-        }
-        if data.readableBytes <= Self.copied {
-            output.writeImmutableBuffer(data)
-        } else {
-            writeOutput()
-            isFlushDue = true
-            room.metrics.clientGets(data.readableBytes)
-            context?.write(wrapOutboundOut(data), promise: nil)
-            beginOutput()
-        }
-        if isChunked { output.writeStaticString("\r\n") }
-    }
-
-    func endResponse() {
-        if case .body(isChunked: true) = response {
-            beginOutput()
-            output.writeStaticString("0\r\n\r\n")
-        }
-        requestEnded()
-    }
-
-    func cutOff() {
-        writeOutput()
-        close()
-    }
-
-    func flush() {
-        writeOutput()
-        if isFlushDue {
-            isFlushDue = false
-            context?.flush()
-        }
-        log()
-    }
-
-    private func log() {
-        guard let (request, status, answered) = unlogged else { return }
-        unlogged = nil
-        room.answered(request, status: status, at: answered)
-    }
-
-    private func writeAnswer(_ answer: HTTPAnswer, isHead: Bool, isHTTP11: Bool) {
-        if let request {
-            room.answered(request, status: answer.status.code)
-            if !request.isWhole { isLast = true }
-        }
-        beginOutput()
-        AnswerHead.write(answer, room: room, into: &output)
-        output.writeStaticString(isLast ? "Connection: close\r\n\r\n" : "\r\n")
-        if !isHead { output.writeBytes(answer.body) }
-        response = .body(isChunked: false)
-    }
-
-    /// Makes the buffer ready for more.
-    private func beginOutput() { if output.readableBytes == 0 { output = room.takeBuffer() } }
-
-    private func writeOutput() {
-        guard output.readableBytes > 0 else { return }
-        isFlushDue = true
-        room.metrics.clientGets(output.readableBytes)
-        context?.write(wrapOutboundOut(output), promise: nil)
-        room.giveBack(output)
-        output = ByteBuffer()
     }
 }

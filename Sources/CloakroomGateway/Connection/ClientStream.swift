@@ -12,6 +12,16 @@ protocol ClientStream: AnyObject {
     /// Sends a whole response.
     func answer(_ answer: HTTPAnswer)
 
+    /// Begins a response of the gateway's own whose body follows by ``sendBody(_:)``, for as long as it likes. On HTTP/1.1 it
+    /// is the connection's last.
+    func beginStream(_ answer: HTTPAnswer)
+
+    /// Whether something was said that is not on its way to the client yet.
+    var hasUnsent: Bool { get }
+
+    /// Whether others may use the same connection at the same time.
+    var sharesConnection: Bool { get }
+
     /// Sends what may pass of a response before the response (RFC 9110 §15.2), to clients that know such.
     func sendInterim(_ head: ResponseHead)
 
@@ -59,4 +69,17 @@ protocol Exchange: AnyObject {
 
     /// Called now and then.
     func tick(_ now: NIODeadline)
+
+    /// The gateway stops, or the connection takes no more requests: what would never end by itself should.
+    func drain()
+}
+
+extension Exchange {
+    func drain() {}
+}
+
+/// What is done here, without the upstream.
+protocol OwnExchange: Exchange {
+    /// - Parameter memory: the session that the client's connection presented last.
+    func start(_ memory: inout PresentedSession?)
 }

@@ -29,6 +29,23 @@ final class GatewayRequest {
         trace = TraceFields(head.fields)
     }
 
+    /// The same without what the client has said, for a response that goes on for long: the head's bytes may be many.
+    func withoutHead() -> GatewayRequest {
+        guard let head = head.isHTTP11 ? Self.emptyHead : Self.emptyHead10 else { return self }
+        let copy = GatewayRequest(head, route: route, address: address, number: number)
+        copy.handle = handle
+        copy.isWhole = isWhole
+        return copy
+    }
+
+    private static let emptyHead = try? RequestHead(parsing: ByteBuffer(string: "GET / HTTP/1.1\r\nHost: -\r\n\r\n"))
+    private static let emptyHead10 = try? RequestHead(parsing: ByteBuffer(string: "GET / HTTP/1.0\r\n\r\n"))
+
+    /// Whether the target has more than a path.
+    var hasQuery: Bool {
+        head.fields.withBytes { Self.path(head, $0).upperBound != head.target.upperBound }
+    }
+
     /// The name of the request in the log.
     var id: String { number.text }
 

@@ -187,6 +187,11 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
         flushSoon()
     }
 
+    /// Lets the system notice when the other end is gone without a word.
+    func expectAcknowledgements() {
+        if let context { Unreachable.endConnection(context.channel, after: room.core.limits.send) }
+    }
+
     /// Flushes once for all that happens in one turn of the loop, if anything was written.
     func flushSoon() {
         guard isFlushDue, !isFlushing else { return }
@@ -214,6 +219,7 @@ final class HTTP2Handler: ChannelInboundHandler, ClientConnection {
         write(.rootStream, .goAway(lastStreamID: lastStream, errorCode: .noError, opaqueData: nil))
         flush()
         if streams.isEmpty { close() }
+        for stream in Array(streams.values) { stream.drain() }
     }
 
     func cutOffConnection() { close() }

@@ -48,7 +48,7 @@ final class HTTP2Stream: ClientStream {
             self.exchange = exchange
             exchange.start(&presented)
         } else {
-            let exchange = LocalExchange(request, client: self, room: room)
+            let exchange = room.ownExchange(for: request, client: self)
             self.exchange = exchange
             exchange.start(&presented)
         }
@@ -114,6 +114,8 @@ final class HTTP2Stream: ClientStream {
         if !request.isWhole, now >= bodyUntil { refuse(.bodyTime) } else { exchange.tick(now) }
     }
 
+    func drain() { exchange?.drain() }
+
     /// Ends the exchange with this answer, if none has begun.
     private func refuse(_ limit: RefusingLimit) {
         room.metrics.refused(limit)
@@ -149,6 +151,23 @@ final class HTTP2Stream: ClientStream {
         if let body { write(body, isLast: true) }
         end()
     }
+
+    func beginStream(_ answer: HTTPAnswer) {
+        var out = room.allocator.buffer(capacity: 1024)
+        AnswerHead.writeWithoutLength(answer, room: room, into: &out)
+        out.writeStaticString("\r\n")
+        do throws(HTTP1Failure) {
+            begin(try HTTP2Head.response(out), status: answer.status.code, isLast: false)
+        } catch {
+            return cutOff()
+        }
+        request = request.withoutHead()
+        connection.expectAcknowledgements()
+    }
+
+    var hasUnsent: Bool { unwritten > 0 || held != nil }
+
+    var sharesConnection: Bool { true }
 
     func sendInterim(_ head: ResponseHead) {
         guard !hasBegun, !hasEnded, let upstream = room.core.upstream else { return }

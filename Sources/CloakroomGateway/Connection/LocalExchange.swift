@@ -6,7 +6,7 @@ import NIOCore
 
 /// A request that the gateway answers itself. Its body is taken, within bounds, so that the connection can go on, and kept
 /// for the few routes that look at it.
-final class LocalExchange: Exchange {
+final class LocalExchange: OwnExchange {
     private let request: GatewayRequest
     private var client: (any ClientStream)?
     private let room: LoopRoom
@@ -22,7 +22,6 @@ final class LocalExchange: Exchange {
         kept = request.route?.maximumBody ?? 0
     }
 
-    /// - Parameter memory: the session that the client's connection presented last.
     func start(_ memory: inout PresentedSession?) {
         if request.isWhole { return answer(&memory) }
         guard request.head.expectsContinue else { return }
@@ -74,12 +73,13 @@ final class LocalExchange: Exchange {
     private func userNow(_ memory: inout PresentedSession?) -> HTTPAnswer? {
         let admission = room.core.admission
         guard request.route == .auth(.me), request.head.method == .get || request.head.method == .head,
+            !request.hasQuery,
             admission.guardBytes.refusal(of: request.head, needsField: false) == nil,
             let presented = admission.presented(request.head, &memory),
             let session = admission.near?.nearSession(for: presented.id)
         else { return nil }
         request.handle = presented.handle
-        return AuthEndpoints.me(session)
+        return AuthEndpoints.me(room.core.live.used(session))
     }
 
     private func end(_ answer: HTTPAnswer) {

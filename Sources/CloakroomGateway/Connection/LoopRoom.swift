@@ -16,6 +16,9 @@ final class LoopRoom {
     let upstreamPool: UpstreamPool?
     let dates = DateField()
     let metrics = LoopMetrics()
+    /// The event streams of this loop.
+    private(set) lazy var live = LiveRoom(
+        room: self, shared: core.live, number: core.live.add(NIOLoopBound(self, eventLoop: loop), on: loop))
     /// The time, as of the last look at all connections: exact enough for limits in seconds.
     private(set) var now = NIODeadline.now()
     private let accessLog: AccessLog
@@ -77,6 +80,13 @@ final class LoopRoom {
         return counts
     }
 
+    /// What answers a request that is not for the upstream.
+    func ownExchange(for request: GatewayRequest, client: any ClientStream) -> any OwnExchange {
+        request.route == .events
+            ? LiveExchange(request, client: client, room: self)
+            : LocalExchange(request, client: client, room: self)
+    }
+
     // MARK: Connections
 
     func add(_ client: any ClientConnection) {
@@ -117,6 +127,7 @@ final class LoopRoom {
         now = .now()
         for client in Array(clients.values) { client.tick(now) }
         upstreamPool?.tick(now)
+        live.tick(now)
     }
 
     // MARK: Tasks

@@ -1,16 +1,19 @@
 import CloakroomHTTP
 import HTTPTypes
 
-/// The style sheet and the script of the gateway's pages. They are files of their own so that the pages' content security
+/// The style sheet and the script of the gateway's pages, and the script for the app's. They are files of their own so that the pages' content security
 /// policy need allow nothing inline.
 enum Asset: String, CaseIterable, Sendable {
     case style = "/auth/assets/style.css"
     case script = "/auth/assets/app.js"
+    /// For the app's own pages.
+    case client = "/auth/client.js"
 
     var answer: HTTPAnswer {
         switch self {
         case .style: Self.answer(Self.styleText + Self.sessionsStyleText, type: "text/css; charset=utf-8")
         case .script: Self.answer(Self.scriptText, type: "text/javascript; charset=utf-8")
+        case .client: Self.answer(ClientScript.text, type: "text/javascript; charset=utf-8")
         }
     }
 

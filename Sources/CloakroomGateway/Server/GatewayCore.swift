@@ -34,6 +34,8 @@ final class GatewayCore: Sendable {
     let upstream: Upstream?
     let admission: Admission
     let responder: GatewayResponder
+    /// The event streams of pages.
+    let live: LiveSessions
     let security: SecurityFieldBytes
     let logger: Logger
     let limits: ConnectionLimits
@@ -53,6 +55,7 @@ final class GatewayCore: Sendable {
         admission = Admission(
             store: store, refresher: refresher, events: events, publicURL: publicURL, cookies: responder.auth.cookies)
         security = SecurityFieldBytes(SecurityFields(publicURL: publicURL), replicaName: settings.replicaName)
+        live = LiveSessions(store: store, events: events, limit: settings.limits.eventStreamsPerSession)
         self.logger = logger
         limits = ConnectionLimits(settings)
         tls = try ListenerTLS(settings.tls)
@@ -61,6 +64,7 @@ final class GatewayCore: Sendable {
         upstream = try settings.upstreamURL.map {
             Upstream(try UpstreamTarget($0), publicURL: publicURL, settings: settings.upstream)
         }
+        live.listen()
     }
 
     /// Notes a loop that serves clients, for metrics.

@@ -103,7 +103,8 @@ struct GatewayResponder: Sendable {
         guard let route = request.route else { throw RequestFailure(.notFound, requestID: request.id) }
         guard route.methods.contains(request.head.method) else { return .methodNotAllowed(route.methods) }
         switch route {
-        case .upstream: throw RequestFailure(.notFound, requestID: request.id)
+        // Those that this answers have no upstream; event streams are not answered here.
+        case .upstream, .events: throw RequestFailure(.notFound, requestID: request.id)
         case .auth(let endpoint):
             if endpoint == .login || endpoint == .callback, audit?.refusesLogins == true {
                 // Written as soon as that can be, which ends this state.

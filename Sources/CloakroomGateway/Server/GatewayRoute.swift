@@ -3,7 +3,7 @@ import HTTPTypes
 
 /// What a request of the gateway is for, by its path.
 enum GatewayRoute: Equatable, Sendable {
-    case start, health, readiness, upstream
+    case start, health, readiness, upstream, events
     case auth(AuthEndpoint)
     case asset(Asset)
 
@@ -13,6 +13,7 @@ enum GatewayRoute: Equatable, Sendable {
         case "/": self = .start
         case "/healthz": self = .health
         case "/readyz": self = .readiness
+        case "/auth/events": self = .events
         default:
             if hasUpstream, path == "/api" || path.hasPrefix("/api/") {
                 self = .upstream
@@ -33,6 +34,7 @@ enum GatewayRoute: Equatable, Sendable {
         case .health: "/healthz"
         case .readiness: "/readyz"
         case .upstream: "/api/**"
+        case .events: "/auth/events"
         case .auth(let endpoint): endpoint.path
         case .asset(let asset): asset.rawValue
         }
@@ -49,6 +51,7 @@ enum GatewayRoute: Equatable, Sendable {
         switch self {
         case .start, .health, .readiness, .asset: [.get, .head]
         case .auth(let endpoint): endpoint.methods
+        case .events: [.get]
         case .upstream: [.get, .head, .post, .put, .patch, .delete, .options]
         }
     }

@@ -20,6 +20,8 @@ public struct LimitSettings: Sendable, Equatable {
     public var bodyRate: Int? = 500
     /// How long a client may take nothing of its response (`SEND_TIMEOUT`), 1 second to 1 hour.
     public var sendTime = Duration.seconds(60)
+    /// How many event streams a session may have on one replica (`EVENTS_MAX_PER_SESSION`), 1 to 1,000.
+    public var eventStreamsPerSession = 10
 
     /// The defaults.
     public init() {}

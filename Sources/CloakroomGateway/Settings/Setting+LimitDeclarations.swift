@@ -35,5 +35,8 @@ extension Setting {
         Setting(
             "SEND_TIMEOUT", .limits, \.limits.sendTime, .time(span, example: "60s"),
             "how long a client may take nothing of its response; then it is cut off"),
+        Setting(
+            "EVENTS_MAX_PER_SESSION", .limits, \.limits.eventStreamsPerSession, .number(1...1000),
+            "event streams (/auth/events) of one session on one replica; more get 429"),
     ]
 }

@@ -26,6 +26,7 @@ final class LoopMetrics {
 /// What a client or a request was refused for.
 enum RefusingLimit: Int, CaseIterable, Sendable {
     case connections, connectionsPerAddress, headerBytes, headerTime, bodyBytes, bodyTime, upstreamPlaces, upstreamQueue
+    case eventsPerSession
     case malformed
 
     /// The setting that it is, or `malformed`.
@@ -39,6 +40,7 @@ enum RefusingLimit: Int, CaseIterable, Sendable {
         case .bodyTime: "REQUEST_BODY_TIMEOUT"
         case .upstreamPlaces: "UPSTREAM_MAX_CONCURRENT"
         case .upstreamQueue: "UPSTREAM_QUEUE_TIMEOUT"
+        case .eventsPerSession: "EVENTS_MAX_PER_SESSION"
         case .malformed: "malformed"
         }
     }
@@ -163,7 +165,7 @@ struct LoopCounts: Sendable {
 
 extension GatewayRoute {
     private static let all: [GatewayRoute] =
-        [.start, .health, .readiness, .upstream] + AuthEndpoint.allCases.map { .auth($0) }
+        [.start, .health, .readiness, .upstream, .events] + AuthEndpoint.allCases.map { .auth($0) }
         + Asset.allCases.map { .asset($0) }
 
     /// The names of all routes, and that of none.
@@ -177,6 +179,7 @@ extension GatewayRoute {
         case .health?: 1
         case .readiness?: 2
         case .upstream?: 3
+        case .events?: 4
         case .auth?, .asset?: all.firstIndex { $0 == route } ?? all.count
         }
     }

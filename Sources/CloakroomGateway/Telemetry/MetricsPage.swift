@@ -40,6 +40,7 @@ struct MetricsPage: Sendable {
             MetricFamily(
                 "cloakroom_client_connections_max", .gauge, "Connections that clients may have.",
                 Double(core.connections.limit)),
+            MetricFamily("cloakroom_event_streams", .gauge, "Event streams of pages.", Double(core.live.streamCount)),
         ]
         guard let upstream = core.upstream else { return all }
         let (taken, waiting) = upstream.places.counts

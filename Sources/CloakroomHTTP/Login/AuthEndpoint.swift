@@ -61,7 +61,7 @@ public enum AuthEndpoint: String, CaseIterable, Sendable {
     static func isNotToReturnTo(_ path: some StringProtocol) -> Bool {
         switch AuthEndpoint(path: path) {
         case .login, .callback, .logout, .logoutEverywhere, .session, .backchannelLogout, .frontchannelLogout: true
-        case .me, .sessions, nil: false
+        case .me, .sessions, .keys, nil: false
         }
     }
 }

@@ -102,10 +102,11 @@ public struct AuthEndpoints: Sendable {
             events?.emit(SessionEvent(.denied(reason: refusal.rawValue)))
             return .refused(refusal)
         }
-        guard let live = try await request.session.current() else {
-            return await unauthenticated(request)
-        }
-        return Self.me(live.session)
+        let query = QueryParameters(request.head.query)
+        let hasDetails = query?["details"] == "1"
+        if query?["peek"] == "1" { return try await peek(request, hasDetails: hasDetails) }
+        guard let live = try await request.session.current() else { return await unauthenticated(request) }
+        return Self.me(used(live.session), hasDetails: hasDetails)
     }
 
     private func sessionDirectory(_ request: SessionRequest) throws -> any SessionDirectory {
@@ -118,7 +119,4 @@ public struct AuthEndpoints: Sendable {
         guard let endNotes, let id = request.session.presentedID else { return .unauthenticated }
         return .unauthenticated(because: try? await endNotes.endReason(of: id.handle))
     }
-
-    /// Who the user of a session is, for a request that may know.
-    package static func me(_ session: Session) -> HTTPAnswer { .json(session.userInfo.claims) }
 }

@@ -65,6 +65,9 @@ public final class RequestSession: Sendable {
         return live
     }
 
+    /// Takes the session from one who has looked it up in another way.
+    func note(_ live: LiveSession) { state.withLock { $0.resolved = .some(live) } }
+
     /// Forgets a session that has ended.
     package func forget() {
         state.withLock { $0.resolved = .some(nil) }

@@ -17,8 +17,8 @@ public struct AuthRoutes<Context: SessionRequestContext>: Sendable {
     }
 }
 
-/// The way in: `login`, which sends the browser to the identity provider, `callback`, where it comes back to, and `me`,
-/// which says who the user is.
+/// The way in: `login`, which sends the browser to the identity provider, `callback`, where it comes back to, `me`, which says
+/// who the user is, and this app's public keys for the provider.
 ///
 /// They need ``SessionMiddleware`` around them.
 public struct LoginRoutes<Context: SessionRequestContext>: Sendable {
@@ -29,21 +29,24 @@ public struct LoginRoutes<Context: SessionRequestContext>: Sendable {
 
     /// Adds the routes. Paths are whole: add them to the router itself, or to a group that has no path of its own.
     public func add(to router: some RouterMethods<Context>) {
-        router.add([.login, .callback, .me], of: endpoints)
+        router.add([.login, .callback, .me, .keys], of: endpoints)
     }
 }
 
-/// The way out: ends the session here and at the identity provider.
+/// The way out: `logout`, which ends the session here and at the identity provider, and, where the endpoints have what it needs,
+/// the logouts that begin at the provider.
 ///
-/// It needs ``SessionMiddleware`` around it.
+/// They need ``SessionMiddleware`` around them.
 public struct LogoutRoutes<Context: SessionRequestContext>: Sendable {
     private let endpoints: AuthEndpoints
 
-    /// Makes the route of these endpoints.
+    /// Makes the routes of these endpoints.
     public init(_ endpoints: AuthEndpoints) { self.endpoints = endpoints }
 
-    /// Adds the route. Its path is whole: add it to the router itself, or to a group that has no path of its own.
-    public func add(to router: some RouterMethods<Context>) { router.add([.logout], of: endpoints) }
+    /// Adds the routes. Paths are whole: add them to the router itself, or to a group that has no path of its own.
+    public func add(to router: some RouterMethods<Context>) {
+        router.add([.logout, .backchannelLogout, .frontchannelLogout], of: endpoints)
+    }
 }
 
 /// A user's own sessions: the list, as a page or as JSON, the end of one, of all others, and of all.
@@ -68,7 +71,12 @@ extension RouterMethods where Context: SessionRequestContext {
             // The endpoint itself says which methods it serves, and answers the others with 405.
             for method in [.get, .head, .post, .delete] as [HTTPRequest.Method] {
                 on(RouterPath(endpoints.paths[endpoint]), method: method) { request, context in
-                    Response(await endpoints.answer(endpoint, SessionRequest(request, context)))
+                    var body: [UInt8] = []
+                    if endpoint.maximumBody > 0 {
+                        // More is answered with 413 by what collects it.
+                        body = Array(try await request.body.collect(upTo: endpoint.maximumBody).readableBytesView)
+                    }
+                    return Response(await endpoints.answer(endpoint, SessionRequest(request, context, body: body)))
                 }
             }
         }
@@ -77,9 +85,9 @@ extension RouterMethods where Context: SessionRequestContext {
 
 extension SessionRequest {
     /// What is known of a request.
-    init(_ request: Request, _ context: some SessionRequestContext) {
+    init(_ request: Request, _ context: some SessionRequestContext, body: [UInt8] = []) {
         self.init(
-            request.head, session: context.session, id: context.id, clientAddress: context.clientAddress,
+            request.head, session: context.session, id: context.id, clientAddress: context.clientAddress, body: body,
             logger: context.logger)
     }
 }

@@ -4,6 +4,8 @@ import Metrics
 import NIOCore
 import Synchronization
 
+import struct Foundation.Date
+
 /// Sessions that were read lately, in this process's memory, true for as long as Redis says so.
 ///
 /// What keeps it true: Redis reports each change of a key that was read (`CLIENT TRACKING`), on the connection that read it
@@ -40,6 +42,8 @@ final class NearCache: InvalidationObserver {
     /// How often everything was forgotten.
     private let epoch = Atomic<UInt64>(0)
     private let waiters = ChangeWaiters()
+    /// Sessions that stay, and are read anew whenever they are dropped, so that their next change is heard of too.
+    let watched = WatchedSessions()
     private let metrics = NearCacheMetrics()
     /// What finds out whether a session that was reported changed has ended; `nil` if no one wants to know.
     private let endWatch: EndWatch?
@@ -48,10 +52,10 @@ final class NearCache: InvalidationObserver {
         self.keys = keys
         self.endWatch = endWatch
         self.maximumAge = UInt64(max(0, configuration.maximumAge.wholeMilliseconds)) * 1_000_000
-        self.shards = (0..<Self.shardCount).map { _ in
+        self.shards = (0..<Self.shardCount).map { [watched] _ in
             NearCacheShard(
                 maximumEntries: configuration.maximumEntries / Self.shardCount,
-                maximumBytes: configuration.maximumBytes / Self.shardCount)
+                maximumBytes: configuration.maximumBytes / Self.shardCount, watched: watched)
         }
     }
 
@@ -90,6 +94,17 @@ final class NearCache: InvalidationObserver {
         return session
     }
 
+    /// The session, if it is kept and may be believed, and when it ends unless it is used. No use of it.
+    func peek(_ id: SessionID) -> PeekedSession? {
+        let now = Self.now()
+        let key = NearCacheShard.Key(id)
+        guard now < trustedUntil.load(ordering: .acquiring), let entry = shard(of: key).peek(key, now: now) else {
+            return nil
+        }
+        return PeekedSession(
+            session: entry.session, endsAt: Date().addingTimeInterval(Double(entry.end - min(now, entry.end)) / 1e9))
+    }
+
     /// Announces a read of the records of these names, one of which may be the session's. Must come before it is sent.
     ///
     /// - Returns: `nil` when nothing can be kept now.
@@ -119,8 +134,14 @@ final class NearCache: InvalidationObserver {
 
     /// Forgets a session that this process has changed.
     func drop(_ id: SessionID) {
-        drop(NearCacheShard.Key(id))
+        lookAgain(id, drop(NearCacheShard.Key(id)))
         waiters.wake(id)
+    }
+
+    /// What was dropped is not reported again: somebody must read it who wants to hear of it.
+    private func lookAgain(_ id: SessionID, _ dropped: NearCacheShard.Entry?) {
+        guard let dropped, watched.contains(id) else { return }
+        endWatch?.changed(id, dropped.session, end: dropped.end)
     }
 
     /// - Returns: the entry, if there was one.
@@ -131,7 +152,9 @@ final class NearCache: InvalidationObserver {
     func drop(_ name: RecordName) {
         if let id = name.id { return drop(id) }
         for shard in shards {
-            if let (id, _) = shard.drop(sealed: name) { waiters.wake(id) }
+            guard let (id, entry) = shard.drop(sealed: name) else { continue }
+            lookAgain(id, entry)
+            waiters.wake(id)
         }
     }
 

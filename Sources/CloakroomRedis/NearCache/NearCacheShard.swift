@@ -111,12 +111,12 @@ final class NearCacheShard: Sendable {
             return remove(at: slot)?.entry
         }
 
-        /// Makes room by one entry.
-        mutating func evictOne() -> Slot? {
+        /// Makes room by one entry, if there is one that nobody watches.
+        mutating func evictOne(_ watched: WatchedSessions?) -> Slot? {
             // Twice around: the first may only clear bits.
             for _ in 0..<2 * slots.count {
                 hand = (hand + 1) % slots.count
-                guard let slot = slots[hand] else { continue }
+                guard let slot = slots[hand], watched?.contains(slot.key.id) != true else { continue }
                 if !slot.entry.isUsed.exchange(false, ordering: .relaxed) { return remove(at: hand) }
             }
             return nil
@@ -138,9 +138,12 @@ final class NearCacheShard: Sendable {
 
     private let maximumEntries: Int
     private let maximumBytes: Int
+    private let watched: WatchedSessions?
     private let state = Mutex(State())
 
-    init(maximumEntries: Int, maximumBytes: Int) {
+    /// - Parameter watched: which entries stay, beyond the bounds if need be.
+    init(maximumEntries: Int, maximumBytes: Int, watched: WatchedSessions? = nil) {
+        self.watched = watched
         self.maximumEntries = max(1, maximumEntries)
         self.maximumBytes = maximumBytes
     }
@@ -174,6 +177,14 @@ final class NearCacheShard: Sendable {
         }
     }
 
+    /// The entry, if it is still good; no use of it.
+    func peek(_ key: Key, now: UInt64) -> Entry? {
+        state.withLock { state in
+            guard let entry = state.entries[key]?.entry, now < entry.deadline else { return nil }
+            return entry
+        }
+    }
+
     /// Announces a read. Must come before the read is sent.
     ///
     /// - Parameter sealedName: the name under which a sealed record of the session may be, if there may be one.
@@ -200,7 +211,7 @@ final class NearCacheShard: Sendable {
             if let slot = state.entries[ticket.key]?.slot { _ = state.remove(at: slot) }
             var evicted = 0
             while state.entries.count >= maximumEntries || state.bytes + entry.bytes > maximumBytes {
-                guard state.evictOne() != nil else { break }
+                guard state.evictOne(watched) != nil else { break }
                 evicted += 1
             }
             state.insert(entry, for: ticket.key, sealedName: ticket.sealedName)

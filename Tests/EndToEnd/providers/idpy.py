@@ -6,10 +6,7 @@ The settings file is JSON: port, directory, client_id, redirect_uri, post_logout
 access_token_lifetime (seconds), and of these what is wanted:
 
     client_secret      the client authenticates with it; without it by `private_key_jwt`
-<<<<<<< HEAD
-=======
     client_jwks        the client's public keys, a JWK set
->>>>>>> r-client-auth
     client_jwks_uri    where the client's public keys are; asked whenever an assertion names a key that is not known yet
     require_par        refuse authorization requests that were not pushed (RFC 9126)
     signed_userinfo    answer UserInfo as a JWT that is signed so, such as RS256
@@ -153,11 +150,8 @@ class IdentityProvider:
         for name in ("pushed_authorization", "token"):
             self.server.get_endpoint(name).allowed_targets = ["", "token", "pushed_authorization"]
         self.context.cdb[self.client_id] = self.client()
-<<<<<<< HEAD
-=======
         if settings.get("client_jwks"):
             self.server.keyjar.import_jwks(settings["client_jwks"], self.client_id)
->>>>>>> r-client-auth
         if settings.get("client_secret"):
             self.server.keyjar.add_symmetric(self.client_id, settings["client_secret"])
 
@@ -379,11 +373,8 @@ class IdentityProvider:
     def push(self, request: Request) -> Answer:
         self.authenticate(request)
         parsed = self.parse("pushed_authorization", request)
-<<<<<<< HEAD
-=======
         for name in [name for name in parsed if name not in REQUEST_PARAMETERS]:
             del parsed[name]
->>>>>>> r-client-auth
         result = self.server.get_endpoint("pushed_authorization").process_request(parsed)
         self.check(result)
         uri = result["http_response"]["request_uri"]
@@ -438,13 +429,7 @@ class IdentityProvider:
             return
         jwks = requests.get(self.settings["client_jwks_uri"], timeout=5).json()
         # Only what is published counts.
-<<<<<<< HEAD
-        if self.client_id in self.server.keyjar:
-            del self.server.keyjar[self.client_id]
-        self.server.keyjar.import_jwks(jwks, self.client_id)
-=======
         self.server.keyjar.load_keys(self.client_id, jwks=jwks, replace=True)
->>>>>>> r-client-auth
 
     def note(self, request: Request) -> None:
         """Writes down what a test may want to know of a request."""

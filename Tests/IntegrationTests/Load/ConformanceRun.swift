@@ -15,6 +15,7 @@ enum ConformanceRun {
     static let furtherChecks =
         StoreConformance.directoryChecks + StoreConformance.transferChecks + StoreConformance.leaseChecks
         + StoreConformance.endNoteChecks
+        + StoreConformance.peekChecks
 
     /// Makes a store and a replica of it, and says what must run for them.
     typealias Maker =

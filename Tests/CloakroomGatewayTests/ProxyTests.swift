@@ -60,7 +60,9 @@ import Testing
         }
     }
 
-    @Test("R31, R32, R33, R35: without the static field, from another site or without a session, the upstream sees nothing")
+    @Test(
+        "R31, R32, R33, R35: without the static field, from another site or without a session, the upstream sees nothing"
+    )
     func refused() async throws {
         try await Bench.with { bench in
             let browser = bench.browser()

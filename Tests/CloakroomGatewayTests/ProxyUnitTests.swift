@@ -136,7 +136,8 @@ import Testing
     }
 
     @Test(
-        "R37, R38: no spelling that some server takes for a field of ours gets through, in any case and with any separator")
+        "R37, R38: no spelling that some server takes for a field of ours gets through, in any case and with any separator"
+    )
     func spellings() throws {
         let forgeable = [
             "authorization", "forwarded", "host", "content-length", "expect", "via", "x-real-ip", "x-client-ip",

@@ -141,7 +141,11 @@ class Validator(OAuth2Validator):
         }
 
     def save_bearer_token(self, token, request, *args, **kwargs):
+        made = token["access_token"]
         super().save_bearer_token(token, request, *args, **kwargs)
+        if token["access_token"] != made:
+            # The tokens of the first use. The ID token was made for another access token, and says so in at_hash.
+            token.pop("id_token", None)
         token["refresh_expires_in"] = REFRESH_TOKEN_LIFETIME
 
 

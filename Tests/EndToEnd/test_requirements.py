@@ -28,13 +28,13 @@ SWIFT = """\
 }
 """
 PYTHON = '''
-def test_r2_from_outside(): ...
+def test_r1_r2_from_outside(): ...
 def test_more(): """R1-R2: with arguments."""
 def test_nothing(): """Names none."""
 '''
 FIRST, SECOND = 'R1 oidcc-client-test-one: it "holds"', "R2: so does this"
 PASSED = {FIRST: ["testStarted", "testEnded"], SECOND: ["testStarted", "testEnded"]}
-CASES = '<testcase classname="test_some" name="test_r2_from_outside"/><testcase classname="test_some" name="test_more[{}]"/>'
+CASES = '<testcase classname="test_some" name="test_r1_r2_from_outside"/><testcase classname="test_some" name="test_more[{}]"/>'
 
 
 class Project:
@@ -88,9 +88,10 @@ def test_each_number_with_its_tests(project: Project) -> None:
     code, said = project.run()
     assert code == 0, said
     lines = [" ".join(line.split()) for line in said.splitlines()]
-    assert lines[:4] == [
-        "R1 passed the first", f"passed SomeTests.swift: {FIRST}", "passed test_some.py: test_more", "R2 passed the second"]
-    assert "passed test_some.py: test_r2_from_outside" in lines
+    assert lines[:5] == [
+        "R1 passed the first", f"passed SomeTests.swift: {FIRST}", "passed test_some.py: test_r1_r2_from_outside",
+        "passed test_some.py: test_more", "R2 passed the second"]
+    assert lines.count("passed test_some.py: test_r1_r2_from_outside") == 2
     assert "R34 later what is built later [comes with routes: WebSockets]" in lines
     assert "oidcc-client-test-one passed a module" in lines
     code, said = project.run("--summary", "R2")

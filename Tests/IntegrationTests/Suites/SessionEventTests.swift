@@ -43,7 +43,7 @@ extension Integration {
         }
 
         @Test(
-            "R20: 500 sessions end on one replica: it says why, the others know within 100 ms, and each says so once",
+            "500 sessions end on one replica: it says why, the others know within 100 ms, and each says so once",
             arguments: [false, true])
         func endsElsewhere(isSealed: Bool) async throws {
             try await RedisServer.run { server in

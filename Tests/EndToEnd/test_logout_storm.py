@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
+from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -107,12 +108,41 @@ def by_another_login(site: Site, case: Case) -> None:
     assert finish_login(http, site.provider.sign_in(location, case.user)).is_redirect
 
 
+def by_another_session(site: Site, case: Case) -> None:
+    """Of the same user, who sees it in the list."""
+    other = site.log_in(case.user)
+    path = f"/auth/sessions/{handle(case.session)}"
+    assert site.first.send("DELETE", path, other, **{"X-CSRF": "1", "Origin": site.url}) in (200, 204)
+
+
+def everywhere(site: Site, case: Case) -> None:
+    other = site.log_in(case.user)
+    fields = {"X-CSRF": "1", "Origin": site.url}
+    assert site.first.send("POST", "/auth/logout-everywhere", other, **fields) in (200, 204, 303)
+    assert site.first.me(other) == 401
+
+
+def by_back_channel(site: Site, case: Case) -> None:
+    token = site.provider.logout_token(sub=case.user, sid=case.sid)
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert site.first.send("POST", "/auth/backchannel-logout", body=urlencode({"logout_token": token}), **form) == 200
+
+
+def by_front_channel(site: Site, case: Case) -> None:
+    query = urlencode({"iss": site.provider.issuer, "sid": case.sid})
+    assert site.first.send("GET", f"/auth/frontchannel-logout?{query}") == 200
+
+
 # How a session can end. Each returns when whoever ended it has been told that it is over.
 WAYS: dict[str, Callable[[Site, Case], None]] = {
     "user": by_user,
     "operator": by_operator,
     "another-program": by_another_program,
     "another-login": by_another_login,
+    "another-session": by_another_session,
+    "everywhere": everywhere,
+    "back-channel": by_back_channel,
+    "front-channel": by_front_channel,
 }
 
 

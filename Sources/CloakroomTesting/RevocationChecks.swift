@@ -2,7 +2,7 @@ import Cloakroom
 
 extension StoreConformance {
     static let revocationChecks: [Check] = [
-        directoryCheck("R28: one session is ended by its handle, and only if it is that user's") { store, replica in
+        directoryCheck("R20: one session is ended by its handle, and only if it is that user's") { store, replica in
             let id = try await store.createSession(tokens: Sample.tokens(), userInfo: user("jane"))
             let other = try await store.createSession(tokens: Sample.tokens(), userInfo: user("jane"))
             try expect(try await replica.deleteSession(id.handle, ofUser: "joe") == false, "it is not joe's to end")
@@ -16,7 +16,7 @@ extension StoreConformance {
             try expect(
                 try await store.deleteSession(SessionID().handle, ofUser: nil) == false, "an unknown one is none")
         },
-        directoryCheck("R28: all sessions of a user but one are ended, and nobody else's") { store, replica in
+        directoryCheck("R20: all sessions of a user but one are ended, and nobody else's") { store, replica in
             let ids = try await create(40, of: "jane", in: store)
             let others = try await create(3, of: "joe", in: store)
             let count = try await replica.deleteSessions(ofUser: "jane", except: ids[7])
@@ -28,7 +28,7 @@ extension StoreConformance {
             try await expectEnded([ids[7]], in: [store, replica])
             try expect(try await store.deleteSessions(ofUser: "jane", except: nil) == 0, "none is left")
         },
-        directoryCheck("R28: all sessions of a provider session are ended, and no others") { store, replica in
+        directoryCheck("R20: all sessions of a provider session are ended, and no others") { store, replica in
             let ids = try await [
                 store.createSession(tokens: Sample.tokens(providerSession: "idp-1"), userInfo: user("jane")),
                 replica.createSession(tokens: Sample.tokens(providerSession: "idp-1"), userInfo: user("jane")),
@@ -40,7 +40,7 @@ extension StoreConformance {
             try expect(try await store.session(for: other) != nil, "that of another lives")
             try expect(try await store.deleteSessions(ofProviderSession: "idp-1") == 0, "none is left")
         },
-        directoryCheck("R28: all sessions are ended") { store, replica in
+        directoryCheck("R20: all sessions are ended") { store, replica in
             let ids = try await create(60, of: "jane", in: store) + create(60, of: "joe", in: replica)
             let count = try await replica.deleteAllSessions()
             try expect(count == 120, "120 were ended, not \(count)")

@@ -114,7 +114,7 @@ struct DemoProcessTests {
     }
 
     @Test(
-        "R41: replicas seal with a key that is in no argument, unless asked for the plain form",
+        "Replicas seal with a key that is in no argument, unless asked for the plain form",
         .enabled(if: redisServer != nil), arguments: [false, true])
     func sealing(plain: Bool) async throws {
         try await withDirectory { directory in

@@ -9,7 +9,7 @@ import Testing
 @testable import CloakroomGateway
 
 @Suite struct LoginTests {
-    @Test("A person logs in and is known: landing page, provider, user page, claims without a token")
+    @Test("R13, R15, R46: a person logs in and is known: landing page, provider, user page, claims without a token")
     func wholeFlow() async throws {
         try await Bench.with { bench in
             let browser = bench.browser()
@@ -34,7 +34,7 @@ import Testing
             #expect(claims["email"]?.string == "admin@example.com")
             let ticket = try #require(browser["cloakroom_session"])
             #expect(!me.body.contains("token") && !me.body.contains(ticket) && !user.body.contains(ticket))
-            // R46: nothing of all that is in the log.
+            // Nothing of all that is in the log.
             let log = bench.log.text
             #expect(log.contains("route=/auth/callback") && log.contains("Using InMemorySessionStore") == true)
             #expect(log.contains("session="))
@@ -169,7 +169,7 @@ import Testing
         }
     }
 
-    @Test("R42: when the provider is away, login is 503 and everything else works")
+    @Test("R52: when the provider is away, login is 503 and everything else works")
     func providerAway() async throws {
         try await Bench.with(.init(change: { $0.oidcIssuer = "http://127.0.0.1:9" })) { bench in
             let answer = try await bench.browser().get("/auth/login", pageHeaders)

@@ -9,7 +9,8 @@ import Testing
 
 @Suite struct LogoutTests {
     @Test(
-        "R25: logout ends the session here, then at the provider, and comes back", arguments: [HTTPMethod.GET, .POST])
+        "R25 oidcc-client-test-rp-init-logout: the session ends here, then at the provider, which sends the browser back",
+        arguments: [HTTPMethod.GET, .POST])
     func logout(method: HTTPMethod) async throws {
         try await Bench.with { bench in
             let browser = bench.browser()
@@ -164,7 +165,7 @@ import Testing
         }
     }
 
-    @Test("Unknown, malformed, oversized and repeated cookies are a logged-out view, never an error")
+    @Test("R16: unknown, malformed, oversized and repeated cookies are a logged-out view, never an error")
     func badCookies() async throws {
         try await Bench.with { bench in
             let good = bench.browser()

@@ -15,7 +15,7 @@ import Testing
         return try #require(value.object)
     }
 
-    @Test("R35-R38: the upstream gets the request with the user's token, and nothing that is not its business")
+    @Test("R36, R38: the upstream gets the request with the user's token, and nothing that is not its business")
     func forward() async throws {
         try await Bench.with { bench in
             let browser = bench.browser()
@@ -60,7 +60,9 @@ import Testing
         }
     }
 
-    @Test("R31, R33, R44: without the static field, from another site or without a session, the upstream sees nothing")
+    @Test(
+        "R31, R32, R33, R35: without the static field, from another site or without a session, the upstream sees nothing"
+    )
     func refused() async throws {
         try await Bench.with { bench in
             let browser = bench.browser()
@@ -81,7 +83,7 @@ import Testing
         }
     }
 
-    @Test("R36, R40: redirects and statuses are passed on; cookies of our names and CORS are not")
+    @Test("R32, R36, R40: redirects and statuses are passed on; cookies of our names and CORS are not")
     func responses() async throws {
         try await Bench.with { bench in
             let browser = bench.browser()
@@ -149,7 +151,7 @@ import Testing
         }
     }
 
-    @Test("R19, R21, R22: a due token is refreshed once however many requests wait, and the new one is used and kept")
+    @Test("R18, R21, R22: a due token is refreshed once however many requests wait, and the new one is used and kept")
     func refresh() async throws {
         let store = SharedStore(InMemorySessionStore(logger: Logger(label: "store") { _ in SwiftLogNoOpLogHandler() }))
         try await Bench.with(.init(store: store)) { bench in

@@ -136,7 +136,8 @@ import Testing
     }
 
     @Test(
-        "R37: no spelling that some server takes for a field of ours gets through, in any case and with any separator")
+        "R37, R38: no spelling that some server takes for a field of ours gets through, in any case and with any separator"
+    )
     func spellings() throws {
         let forgeable = [
             "authorization", "forwarded", "host", "content-length", "expect", "via", "x-real-ip", "x-client-ip",
@@ -195,7 +196,7 @@ import Testing
                 """)
     }
 
-    @Test("every response has the security fields, beside those of its own that count instead")
+    @Test("R43: every response has the security fields, beside those of its own that count instead")
     func securityFields() throws {
         let fields = SecurityFields(publicURL: try #require(PublicURL("https://app.example.com")))
         let prepared = SecurityFieldBytes(fields, replicaName: "r1")

@@ -3,7 +3,7 @@ import HTTP1Check
 import Testing
 
 @Suite struct CorpusTests {
-    @Test("R48: what the fuzzer has found to reach all of the codec is read alike in pieces, and as NIO reads it")
+    @Test("R39: what the fuzzer has found to reach all of the codec is read alike in pieces, and as NIO reads it")
     func corpus() throws {
         let directory = try #require(Bundle.module.url(forResource: "Corpus", withExtension: nil))
         let files = try FileManager.default.contentsOfDirectory(at: directory, includingPropertiesForKeys: nil)

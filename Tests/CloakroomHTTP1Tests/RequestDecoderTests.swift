@@ -14,7 +14,7 @@ import Testing
         if case .failure(let failure)? = requests(text).last { failure } else { nil }
     }
 
-    @Test("R39: requests follow one another, each with its body")
+    @Test("Requests follow one another, each with its body")
     func pipeline() {
         let text =
             request(start: "GET /1 HTTP/1.1") + request("Content-Length: 3", body: "abc")
@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(
-        "R39, R48: what two servers could read in two ways is refused",
+        "R39, R49: what two servers could read in two ways is refused",
         arguments: [
             ("Content-Length: 4|Transfer-Encoding: chunked", .contentLength),
             ("Transfer-Encoding: chunked|Content-Length: 4", .contentLength),
@@ -98,7 +98,7 @@ import Testing
     }
 
     @Test(
-        "R39: a Host is there once and names a host",
+        "R39, R49: a Host is there once and names a host",
         arguments: [
             ("", false), (" ", false), ("a b", false), ("a/b", false), ("user@a", false), ("a:b", false),
             ("a:123456", false), (":80", false), ("[::1", false), ("[::1]x", false), ("a,b", false), ("a\u{E9}", false),
@@ -109,7 +109,7 @@ import Testing
         #expect(failure(text) == (isRight ? nil : .malformed(.host)))
     }
 
-    @Test("HTTP/1.1 needs a Host; HTTP/1.0 does not, and its connection ends")
+    @Test("R49: HTTP/1.1 needs a Host; HTTP/1.0 does not, and its connection ends")
     func versions() {
         #expect(failure("GET / HTTP/1.1\r\n\r\n") == .malformed(.host))
         #expect(
@@ -133,7 +133,7 @@ import Testing
         }
     }
 
-    @Test("Connection is a list, in whichever case")
+    @Test("R49: Connection is a list, in whichever case")
     func connection() throws {
         for (value, keepsAlive) in [
             ("Close", false), ("keep-alive, CLOSE", false), ("x,close ", false), ("closed", true), ("", true),
@@ -145,7 +145,7 @@ import Testing
     }
 
     @Test(
-        "R48: chunks are read strictly",
+        "R39: chunks are read strictly",
         arguments: [
             ("5\r\nhello\r\n0\r\n\r\n", nil), ("0005\r\nhello\r\n000\r\n\r\n", nil),
             ("5;a=b;c\r\nhello\r\n0;x\r\n\r\n", nil), ("5\r\nhello\r\n0\r\nA: b\r\nC: d\r\n\r\n", nil),
@@ -166,7 +166,7 @@ import Testing
         }
     }
 
-    @Test("R48: nothing that is not whole is kept beyond its limit")
+    @Test("R50: nothing that is not whole is kept beyond its limit")
     func limits() {
         var limits = HTTP1Limits()
         (limits.startLine, limits.head, limits.fields, limits.trailer) = (100, 400, 4, 50)
@@ -188,7 +188,7 @@ import Testing
         #expect(failure(chunked + "0\r\n" + String(repeating: "A: b\r\n", count: 10)) == .headTooLarge)
     }
 
-    @Test("what can't become a request is refused at its first byte")
+    @Test("R48: what can't become a request is refused at its first byte")
     func otherProtocols() {
         #expect(requests([[0x16, 3, 1]]) == [.failure(.malformed(.tls))])
         #expect(failure("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") == .malformed(.http2))

@@ -30,7 +30,7 @@ import Testing
         }
     }
 
-    @Test("R49: what follows a response that nobody asked for is refused, and so is a switch of the protocol")
+    @Test("R47, R48: what follows a response that nobody asked for is refused, and so is a switch of the protocol")
     func surplus() {
         let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
         #expect(responses(ok + ok).last == .failure(.malformed(.surplus)))
@@ -51,7 +51,7 @@ import Testing
     }
 
     @Test(
-        "R49: what is malformed or can be read in two ways is refused",
+        "R47: what is malformed or can be read in two ways is refused",
         arguments: [
             "HTTP/1.1 200 OK\nContent-Length: 2\n\nok", "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n",
             "HTTP/1.1 600 OK\r\n\r\n", "HTTP/1.1 099 OK\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n",

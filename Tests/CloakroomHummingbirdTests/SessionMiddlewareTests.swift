@@ -46,7 +46,7 @@ struct FailingStore: SessionStore {
         return Application(router: router)
     }
 
-    @Test("A session's cookie finds its session, and nothing else does")
+    @Test("R16: a session's cookie finds its session, and nothing else does")
     func lookup() async throws {
         let store = InMemorySessionStore(logger: Logger(label: "test"))
         let id = try await store.createSession(tokens: TokenSet(accessToken: "a"), userInfo: UserInfo(subject: "ada"))

@@ -53,7 +53,7 @@ struct AuthorizationURLTests {
         }
     }
 
-    @Test("R25 oidcc-client-test-rp-init-logout: the logout address has hint, client, return address and state")
+    @Test("R25: the logout address has hint, client, return address and state")
     func logout() async throws {
         try await TestBench.run { bench in
             let party = bench.relyingParty()
@@ -67,7 +67,7 @@ struct AuthorizationURLTests {
         }
     }
 
-    @Test("R25 oidcc-client-test-rp-init-logout-other-state: each logout has the state that the caller chose")
+    @Test("R25: each logout has the state that the caller chose")
     func logoutWithOtherState() async throws {
         try await TestBench.run { bench in
             let party = bench.relyingParty()
@@ -79,7 +79,7 @@ struct AuthorizationURLTests {
         }
     }
 
-    @Test("R25 oidcc-client-test-rp-init-logout-no-state: without state there is none")
+    @Test("R25: without state there is none")
     func logoutWithoutState() async throws {
         try await TestBench.run { bench in
             let url = try #require(try await bench.relyingParty().logoutURL(idToken: "a.b.c", state: nil))

@@ -113,7 +113,7 @@ struct CallbackTests {
         }
     }
 
-    @Test("A missing, empty or endless code makes no token request")
+    @Test("R3: a missing, empty or endless code makes no token request")
     func unfitCode() async throws {
         for code in [nil, "", String(repeating: "c", count: 4097)] {
             try await expectRefusal(.invalidCallback, "code") { callback, _ in callback.code = code }

@@ -177,7 +177,7 @@ struct ConfigConformanceTests {
         }
     }
 
-    @Test("A stale copy stays in use while the provider fails, and a failing fetch is not tried for each request")
+    @Test("R52: a stale copy stays in use while the provider fails, and a failing fetch is not tried for each request")
     func staleCopy() async throws {
         try await TestBench.run { bench in
             var timing = CacheTiming()
@@ -192,7 +192,7 @@ struct ConfigConformanceTests {
         }
     }
 
-    @Test("A provider that is down at first is found when it comes up, after a short pause")
+    @Test("R52: a provider that is down at first is found when it comes up, after a short pause")
     func recovery() async throws {
         try await TestBench.run {
             $0.replies[.metadata] = .body(status: 502, type: "text/html", text: "<h1>Bad Gateway</h1>")

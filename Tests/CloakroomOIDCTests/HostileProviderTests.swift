@@ -26,21 +26,21 @@ struct HostileProviderTests {
     }
 
     @Test(
-        "10 MB of JSON are not read, whether announced or not",
+        "R50: 10 MB of JSON are not read, whether announced or not",
         arguments: [ScriptedProvider.Endpoint.metadata, .keys, .token, .userInfo], [true, false])
     func flood(endpoint: ScriptedProvider.Endpoint, announced: Bool) async throws {
         let reply = ScriptedProvider.Reply.flood(bytes: 10 << 20, announced: announced)
         try await failLogin(endpoint, reply, .invalidResponse, "larger than")
     }
 
-    @Test("Deep nesting is refused", arguments: [ScriptedProvider.Endpoint.metadata, .keys, .token, .userInfo])
+    @Test("R50: deep nesting is refused", arguments: [ScriptedProvider.Endpoint.metadata, .keys, .token, .userInfo])
     func nesting(endpoint: ScriptedProvider.Endpoint) async throws {
         let text = "{\"issuer\":" + Self.deep
         let reply = ScriptedProvider.Reply.body(status: 200, type: "application/json", text: text)
         try await failLogin(endpoint, reply, .invalidResponse, "not a JSON object")
     }
 
-    @Test("Deep nesting in an ID token is refused, and so is an endless one")
+    @Test("R50: deep nesting in an ID token is refused, and so is an endless one")
     func nestedIDToken() async throws {
         let deep = Base64URL.encode(Array(("{\"alg\":\"RS256\",\"x\":" + Self.deep.prefix(1000)).utf8))
         let tokens = [
@@ -62,7 +62,7 @@ struct HostileProviderTests {
     }
 
     @Test(
-        "A provider that hangs, before or in its answer, is unavailable, and holds nobody up",
+        "R50, R52: a provider that hangs, before or in its answer, is unavailable, and holds nobody up",
         arguments: [ScriptedProvider.Endpoint.metadata, .keys, .token, .userInfo])
     func hang(endpoint: ScriptedProvider.Endpoint) async throws {
         for reply in [ScriptedProvider.Reply.hang, .hangInBody] {
@@ -124,7 +124,7 @@ struct HostileProviderTests {
         try await failLogin(.userInfo, .json(503, [:]), .providerUnavailable, "503")
     }
 
-    @Test("More claims than anyone needs are refused")
+    @Test("R50: more claims than anyone needs are refused")
     func manyClaims() async throws {
         try await TestBench.run {
             $0.userInfo = { claims in

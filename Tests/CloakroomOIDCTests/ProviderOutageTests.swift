@@ -53,7 +53,8 @@ struct ProviderOutageTests {
     }
 
     @Test(
-        "R24: good tokens go on without waiting, the provider is asked once per session and step, recovery in one step")
+        "R24, R52: good tokens go on without waiting, the provider is asked once per session and step, recovery in one step"
+    )
     func outage() async throws {
         let plan = Plan.current
         try await TestBench.run {

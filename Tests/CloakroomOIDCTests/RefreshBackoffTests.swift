@@ -26,7 +26,7 @@ struct RefreshBackoffTests {
         return true
     }
 
-    @Test("R24: a session that fails alone is asked once per step, and steps double up to the longest")
+    @Test("R52: a session that fails alone is asked once per step, and steps double up to the longest")
     func steps() {
         var backoff = make()
         var calls: [Int] = []
@@ -35,7 +35,7 @@ struct RefreshBackoffTests {
         #expect(ask(&backoff, sessions[1], .answered, at: 199), "others go on")
     }
 
-    @Test("R24: an answer frees the session")
+    @Test("R52: an answer frees the session")
     func answer() {
         var backoff = make()
         ask(&backoff, sessions[0], .failed, at: 0)
@@ -47,7 +47,7 @@ struct RefreshBackoffTests {
         #expect(backoff.wait(for: sessions[0], now: at(2)) == .seconds(1), "steps begin anew")
     }
 
-    @Test("R24: failures of several sessions stop all, and one at a time tries after each step")
+    @Test("R52: failures of several sessions stop all, and one at a time tries after each step")
     func providerDown() throws {
         var backoff = make()
         for session in sessions[0..<3] { #expect(ask(&backoff, session, .failed, at: 0)) }
@@ -63,7 +63,7 @@ struct RefreshBackoffTests {
         for session in sessions { #expect(backoff.wait(for: session, now: at(3)) == nil, "all are free at once") }
     }
 
-    @Test("R24: one session that always fails does not stop the others")
+    @Test("R52: one session that always fails does not stop the others")
     func oneBadSession() {
         var backoff = make()
         for time in 0..<100 {
@@ -72,7 +72,7 @@ struct RefreshBackoffTests {
         }
     }
 
-    @Test("R24: a trial that was not made frees its place, and a late failure says nothing new")
+    @Test("R52: a trial that was not made frees its place, and a late failure says nothing new")
     func abandonedAndLate() {
         var backoff = make()
         guard case .granted(let late) = backoff.begin(sessions[9], now: at(0)) else {
@@ -91,7 +91,7 @@ struct RefreshBackoffTests {
         #expect(backoff.wait(for: sessions[9], now: at(1.5)) == nil)
     }
 
-    @Test("Steps are shortened by chance, a fifth at most")
+    @Test("R52: steps are shortened by chance, a fifth at most")
     func jitter() {
         for chance in [0, 0.25, 0.5, 1] {
             var backoff = make()
@@ -101,7 +101,7 @@ struct RefreshBackoffTests {
         }
     }
 
-    @Test("Memory is bounded")
+    @Test("R50: memory is bounded")
     func bounded() {
         var backoff = make(mostSessions: 64)
         for number in 0..<10_000 {

@@ -268,7 +268,7 @@ struct RefreshConformanceTests {
         }
     }
 
-    @Test("R19 R24: invalid_grant is what ends a session", arguments: [400, 401, 403])
+    @Test("R24: invalid_grant is what ends a session", arguments: [400, 401, 403])
     func invalidGrant(status: Int) async throws {
         try await refresh {
             $0.replies[.token] = .json(status, ["error": "invalid_grant", "error_description": "secret-7"])
@@ -277,7 +277,7 @@ struct RefreshConformanceTests {
         }
     }
 
-    @Test("R19: a session without a refresh token can't be refreshed, and nothing is sent")
+    @Test("A session without a refresh token can't be refreshed, and nothing is sent")
     func noRefreshToken() async throws {
         try await TestBench.run { bench in
             var session = bench.session(of: try await bench.logIn(with: bench.relyingParty()))

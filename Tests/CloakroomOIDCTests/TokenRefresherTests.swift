@@ -65,7 +65,7 @@ struct TokenRefresherTests {
         #expect(try await stored(id)?.tokens.accessToken == "new-access")
     }
 
-    @Test("R19: a token that is due and still good is used at once, and refreshed meanwhile")
+    @Test("A token that is due and still good is used at once, and refreshed meanwhile")
     func background() async throws {
         let id = try await dueSession()
         provider.slowDown(.milliseconds(300))
@@ -107,7 +107,7 @@ struct TokenRefresherTests {
         #expect(kinds.all.filter { $0 == .refreshed }.count == 1)
     }
 
-    @Test("R24: while the provider is down it is not asked at each request, and the session stays")
+    @Test("R24, R52: while the provider is down it is not asked at each request, and the session stays")
     func providerDown() async throws {
         let id = try await endedSession()
         provider.fail(OIDCError(.providerUnavailable, reason: "503"))
@@ -131,7 +131,7 @@ struct TokenRefresherTests {
         #expect(provider.calls == 2)
     }
 
-    @Test("R24: while the provider is down a token that is still good goes on, without a call for each request")
+    @Test("R24, R52: while the provider is down a token that is still good goes on, without a call for each request")
     func providerDownButGood() async throws {
         let id = try await dueSession()
         provider.fail(OIDCError(.invalidResponse, reason: "not JSON"))
@@ -147,7 +147,7 @@ struct TokenRefresherTests {
         #expect(provider.calls == 1)
     }
 
-    @Test("R24: in a process that may not ask, what another has refreshed is used")
+    @Test("R21: in a process that may not ask, what another has refreshed is used")
     func refreshedElsewhere() async throws {
         let id = try await endedSession()
         let stale = try #require(try await stored(id))
@@ -162,7 +162,7 @@ struct TokenRefresherTests {
         #expect(session.tokens.accessToken == "theirs")
     }
 
-    @Test("R24: invalid_grant and tokens of another login end the session; other errors don't")
+    @Test("R19, R23, R24: invalid_grant and tokens of another login end the session; other errors don't")
     func whatEnds() async throws {
         for (code, ends) in [
             (OIDCError.Code.invalidGrant, true), (.identityMismatch, true), (.providerUnavailable, false),

@@ -7,7 +7,7 @@ struct EndSessionTests {
         try await flow.browser.get("\(flow.provider.base)/end_session?\(encode(parameters))")
     }
 
-    @Test("R25: with a hint it ends the session and its tokens, and goes back with the state")
+    @Test("With a hint it ends the session and its tokens, and goes back with the state")
     func withHint() async throws {
         try await RunningProvider.with { provider in
             let flow = Flow(provider: provider, browser: Browser())

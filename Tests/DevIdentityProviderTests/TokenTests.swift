@@ -142,7 +142,7 @@ struct TokenTests {
         }
     }
 
-    @Test("R10: client_secret_basic, client_secret_post and none; anything else is invalid_client")
+    @Test("client_secret_basic, client_secret_post and none; anything else is invalid_client")
     func clientAuthentication() async throws {
         try await RunningProvider.with { provider in
             let flow = Flow(provider: provider, browser: Browser())

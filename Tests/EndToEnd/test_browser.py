@@ -80,10 +80,10 @@ def walk_through(browser: Browser, demo: Demo, name: str) -> None:
     assert user["email"] in user_page
 
     cookie = browser.driver.get_cookie(COOKIE)
-    assert cookie, "R13: at localhost the cookie has no prefix"
+    assert cookie, "at localhost the cookie has no prefix"
     assert cookie["httpOnly"] and cookie["sameSite"] == "Lax" and cookie["path"] == "/"
     assert cookie["value"] not in browser.driver.page_source
-    assert browser.driver.execute_script("return document.cookie") == "", "R13: scripts see no cookie of ours"
+    assert browser.driver.execute_script("return document.cookie") == "", "scripts see no cookie of ours"
 
     browser.open(demo.url + "/auth/callback?code=nonsense&state=nonsense")
     browser.keep(f"{name}-4-error")
@@ -110,6 +110,7 @@ def walk_through(browser: Browser, demo: Demo, name: str) -> None:
 
 
 def test_demo(servers: Servers, tmp_path: Path, browser: Browser) -> None:
+    """R13: at localhost the cookie has no prefix, and scripts see none of ours."""
     demo = servers.add(Demo(tmp_path / "demo")).launch()
     walk_through(browser, demo, "demo")
 

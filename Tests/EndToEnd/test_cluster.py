@@ -112,7 +112,7 @@ def test_round_robin_login_ends_on_another_replica(cluster: Cluster) -> None:
 
 
 def test_logout_on_one_replica_holds_on_all(cluster: Cluster) -> None:
-    """R20, R25: after the answer to the logout no replica knows the session."""
+    """R20: after the answer to the logout no replica knows the session."""
     http = requests.Session()
     session = log_in(http, cluster.url, cluster.provider)
     for replica in cluster.replicas:

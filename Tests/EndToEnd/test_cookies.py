@@ -60,7 +60,7 @@ COOKIES = {
 
 @pytest.mark.parametrize("cookie", COOKIES)
 def test_r16_bad_cookies_are_no_session(gateway: Gateway, cookie: str) -> None:
-    """R16, R44: an ID that the server did not make opens nothing."""
+    """R16: an ID that the server did not make opens nothing."""
     assert status_of(gateway, "/auth/me", COOKIES[cookie]) == 401
     assert status_of(gateway, "/", COOKIES[cookie]) == 200
 

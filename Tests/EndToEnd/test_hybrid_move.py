@@ -1,5 +1,5 @@
 """From one Redis to another as docs/migration.md says, and back, with users who send requests and tokens that are refreshed all
-the time: nobody is logged out (R21, R24).
+the time: nobody is logged out.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ class Move:
 
 @pytest.mark.timeout(300)
 def test_all_at_once_there_and_back_and_there(servers: Servers, tmp_path: Path) -> None:
+    """R21, R22: the provider would end the session of a refresh token that is used twice."""
     move = Move(servers, tmp_path)
     old_alone: dict[str, str | None] = {
         "SESSION_STORE": None, "REDIS_URL": move.old.url, "REDIS_SECONDARY_URL": None}

@@ -125,7 +125,7 @@ class Drip(threading.Thread):
 
 
 @pytest.mark.parametrize("drips", [False, True])
-def test_a_slow_head_is_408(gateway: Gateway, drips: bool) -> None:
+def test_r50_a_slow_head_is_408(gateway: Gateway, drips: bool) -> None:
     started = time.monotonic()
     connection = connect(gateway)
     request = head("GET /api/x HTTP/1.1", *[f"X-{number}: y" for number in range(20)], session=SESSION)
@@ -137,7 +137,7 @@ def test_a_slow_head_is_408(gateway: Gateway, drips: bool) -> None:
     assert took(started, 2)
 
 
-def test_a_connection_on_which_nothing_comes_is_closed(gateway: Gateway) -> None:
+def test_r50_a_connection_on_which_nothing_comes_is_closed(gateway: Gateway) -> None:
     started = time.monotonic()
     assert rest(connect(gateway)) == b""
     assert took(started, 2)
@@ -146,7 +146,7 @@ def test_a_connection_on_which_nothing_comes_is_closed(gateway: Gateway) -> None
 @pytest.mark.parametrize("path", ["/api/read", "/auth/logout"])
 @pytest.mark.parametrize("drips", [False, True])
 @pytest.mark.parametrize("field", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
-def test_a_slow_body_is_408(gateway: Gateway, path: str, drips: bool, field: str) -> None:
+def test_r50_a_slow_body_is_408(gateway: Gateway, path: str, drips: bool, field: str) -> None:
     started = time.monotonic()
     connection = connect(gateway)
     connection.sendall(head(f"POST {path} HTTP/1.1", field, session=SESSION) + b"400\r\nsome")
@@ -158,7 +158,7 @@ def test_a_slow_body_is_408(gateway: Gateway, path: str, drips: bool, field: str
 
 @pytest.mark.parametrize("path", ["/api/read", "/auth/logout"])
 @pytest.mark.parametrize("is_chunked", [False, True])
-def test_a_body_beyond_the_limit_is_413(gateway: Gateway, path: str, is_chunked: bool) -> None:
+def test_r50_a_body_beyond_the_limit_is_413(gateway: Gateway, path: str, is_chunked: bool) -> None:
     connection = connect(gateway)
     field = "Transfer-Encoding: chunked" if is_chunked else "Content-Length: 200000"
     body = b"".join(b"8000\r\n" + bytes(0x8000) + b"\r\n" for _ in range(6)) if is_chunked else bytes(200_000)
@@ -166,13 +166,13 @@ def test_a_body_beyond_the_limit_is_413(gateway: Gateway, path: str, is_chunked:
     assert is_refused(rest_or_reset(connection), 413, "body_too_large")
 
 
-def test_a_head_beyond_the_limit_is_431(gateway: Gateway) -> None:
+def test_r50_a_head_beyond_the_limit_is_431(gateway: Gateway) -> None:
     connection = connect(gateway)
     connection.sendall(head("GET /api/x HTTP/1.1", "X-Long: " + "x" * 9000, session=SESSION))
     assert is_refused(rest_or_reset(connection), 431, "bad_request")
 
 
-def test_an_idle_connection_is_closed_and_its_requests_are_counted(gateway: Gateway) -> None:
+def test_r50_an_idle_connection_is_closed_and_its_requests_are_counted(gateway: Gateway) -> None:
     connection = connect(gateway)
     for _ in range(2):
         connection.sendall(head("GET /healthz HTTP/1.1", session=SESSION))
@@ -186,7 +186,7 @@ def test_an_idle_connection_is_closed_and_its_requests_are_counted(gateway: Gate
     assert answer.count(b"HTTP/1.1 200") == 3 and answer.lower().count(b"connection: close") == 1
 
 
-def test_a_client_that_does_not_read_frees_the_upstream(gateway: Gateway, upstream: Upstream) -> None:
+def test_r50_a_client_that_does_not_read_frees_the_upstream(gateway: Gateway, upstream: Upstream) -> None:
     before = gateway.resident_bytes
     started = time.monotonic()
     connections = []
@@ -204,7 +204,7 @@ def test_a_client_that_does_not_read_frees_the_upstream(gateway: Gateway, upstre
         connection.close()
 
 
-def test_r47_a_session_that_ends_while_its_request_waits_for_a_place_is_refused(
+def test_r20_a_session_that_ends_while_its_request_waits_for_a_place_is_refused(
     servers: Servers, tmp_path: Path, upstream: Upstream
 ) -> None:
     redis = servers.add(RedisServer(tmp_path / "redis")).launch()
@@ -233,7 +233,7 @@ def test_r47_a_session_that_ends_while_its_request_waits_for_a_place_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/api/x", "/auth/me"])
-def test_answers_to_requests_sent_ahead_do_not_pile_up(patient: Gateway, path: str) -> None:
+def test_r50_answers_to_requests_sent_ahead_do_not_pile_up(patient: Gateway, path: str) -> None:
     """Each answer is ten times as large as its request: a client that takes none gets no more of them.
 
     While it sends, others are answered: they wait for a few of its requests at most.
@@ -275,7 +275,7 @@ def test_a_client_that_reads_late_gets_the_last_response_of_its_connection_whole
         assert len(rest(connection).split(b"\r\n\r\n", 1)[1]) == size
 
 
-def test_a_response_that_stands_still_is_cut_off(gateway: Gateway) -> None:
+def test_r50_a_response_that_stands_still_is_cut_off(gateway: Gateway) -> None:
     started = time.monotonic()
     connection = connect(gateway)
     connection.sendall(head("GET /api/pause HTTP/1.1", session=SESSION))
@@ -284,7 +284,7 @@ def test_a_response_that_stands_still_is_cut_off(gateway: Gateway) -> None:
     assert took(started, 2)
 
 
-def test_more_connections_than_may_be_are_closed_and_idle_ones_make_room(gateway: Gateway) -> None:
+def test_r50_more_connections_than_may_be_are_closed_and_idle_ones_make_room(gateway: Gateway) -> None:
     connections = [connect(gateway) for _ in range(60)]
     closed = 0
     for connection in connections[50:]:

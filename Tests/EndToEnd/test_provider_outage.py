@@ -20,7 +20,7 @@ LONGEST_STEP = 2
 
 
 @pytest.mark.skipif(not DJANGO.is_installed, reason="needs the provider that punishes a refresh token used twice")
-def test_r24_a_provider_that_is_down_logs_nobody_out(servers: Servers, tmp_path: Path) -> None:
+def test_r24_r52_a_provider_that_is_down_logs_nobody_out(servers: Servers, tmp_path: Path) -> None:
     redis = servers.add(RedisServer(tmp_path / "redis")).launch()
     api = servers.enter_context(API())
     gateway = Gateway(tmp_path / "gateway", REDIS_URL=redis.url, UPSTREAM_URL=api.url)

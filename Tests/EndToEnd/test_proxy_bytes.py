@@ -110,7 +110,7 @@ CHUNKS = [
 
 
 @pytest.mark.parametrize("chunks", CHUNKS)
-def test_r48_chunks_that_servers_read_in_two_ways_are_refused(gateway: Gateway, api: API, chunks: str) -> None:
+def test_r39_chunks_that_servers_read_in_two_ways_are_refused(gateway: Gateway, api: API, chunks: str) -> None:
     before = len(api.targets)
     answer = send(
         gateway, "POST /api/x HTTP/1.1", "Host: a", "Transfer-Encoding: chunked",
@@ -122,7 +122,7 @@ def test_r48_chunks_that_servers_read_in_two_ways_are_refused(gateway: Gateway, 
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "compress"])
-def test_r39_a_coding_that_is_not_served_is_501(gateway: Gateway, api: API, coding: str) -> None:
+def test_r49_a_coding_that_is_not_served_is_501(gateway: Gateway, api: API, coding: str) -> None:
     before = len(api.targets)
     answer = send(gateway, "POST /api/x HTTP/1.1", "Host: a", f"Transfer-Encoding: {coding}", body="0\r\n\r\n")
     assert status(answer) == 501 and answer.count(b"HTTP/1.1 ") == 1, answer
@@ -138,7 +138,7 @@ def test_r39_a_coding_that_is_not_served_is_501(gateway: Gateway, api: API, codi
         ("GET /healthz HTTP/1.0", []),
     ],
 )
-def test_r39_a_connection_that_is_to_end_does(gateway: Gateway, start: str, fields: list[str]) -> None:
+def test_r49_a_connection_that_is_to_end_does(gateway: Gateway, start: str, fields: list[str]) -> None:
     answer = send(gateway, start, *fields, body="GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
     assert status(answer) == 200 and answer.count(b"HTTP/1.1 ") == 1, answer
     assert b"\r\nconnection: close\r\n" in answer.lower() and b"chunked" not in answer.lower()

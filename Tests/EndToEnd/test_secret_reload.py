@@ -89,7 +89,7 @@ def wait_for(gateway: Gateway, text: str, act: Callable[[], None]) -> None:
 
 
 @pytest.mark.parametrize("ask", [by_file, by_signal], ids=["file", "SIGHUP"])
-def test_keys_rotate_under_load(
+def test_r54_keys_rotate_under_load(
     servers: Servers, tmp_path: Path, any_provider: Kind, ask: Callable[[Gateway], None]
 ) -> None:
     old, new = new_key(tmp_path), new_key(tmp_path)
@@ -126,7 +126,7 @@ def test_keys_rotate_under_load(
 
 
 @pytest.mark.parametrize("ask", [by_file, by_signal], ids=["file", "SIGHUP"])
-def test_tls_to_redis_is_renewed_under_load(
+def test_r54_tls_to_redis_is_renewed_under_load(
     servers: Servers, tmp_path: Path, ask: Callable[[Gateway], None]
 ) -> None:
     first, second = Authority(tmp_path / "tls", "first"), Authority(tmp_path / "tls", "second")

@@ -100,7 +100,7 @@ def test_reading_changes_nothing(gateway: Gateway, redis: RedisServer) -> None:
     assert 900 < client.ttl("session:" + session) <= 1000
 
 
-def test_no_answer_holds_a_token(gateway: Gateway, redis: RedisServer) -> None:
+def test_r43_authenticated_answers_hold_no_token_and_are_not_stored(gateway: Gateway, redis: RedisServer) -> None:
     session = put(redis.client(), record("user-3"))
     for path in ("/auth/me", "/"):
         answer = gateway.get(path, session)
@@ -108,7 +108,7 @@ def test_no_answer_holds_a_token(gateway: Gateway, redis: RedisServer) -> None:
         text = answer.text + repr(answer.headers)
         for secret in ("access-token-of", "refresh-token-of", "id-token-of", session):
             assert secret not in text, f"{path} shows {secret}"
-        assert "no-store" in answer.headers["Cache-Control"], "R43: authenticated answers are not stored"
+        assert "no-store" in answer.headers["Cache-Control"]
 
 
 def test_r18_the_record_s_own_end_counts(gateway: Gateway, redis: RedisServer) -> None:

@@ -99,7 +99,7 @@ def test_sessions_are_listed_shown_counted_and_ended(store: RedisServer, tmp_pat
     assert store.client().dbsize() == 0
 
 
-def test_a_live_replica_drops_what_an_operator_ends(
+def test_r20_a_live_replica_drops_what_an_operator_ends(
     servers: Servers, store: RedisServer, tmp_path: Path, any_provider: Kind
 ) -> None:
     port = free_port()

@@ -185,7 +185,7 @@ def test_a_hundred_requests_at_once_on_one_connection(gateway: Gateway) -> None:
         ([("te", "gzip")], "localhost"), ([("", "b")], "localhost"), ([("content-length", "0"), ("content-length", "0")], "localhost"),
     ],
 )
-def test_what_can_be_read_in_two_ways_reaches_nothing(
+def test_r39_r49_what_can_be_read_in_two_ways_reaches_nothing(
     gateway: Gateway, upstream: Upstream, fields: list[tuple[str, str]], host: str
 ) -> None:
     before = len(upstream.heads)
@@ -208,7 +208,7 @@ METHOD, SCHEME, AUTHORITY, PATH = (":method", "GET"), (":scheme", "https"), (":a
         [METHOD, SCHEME, AUTHORITY, PATH, (":status", "200")], [],
     ],
 )
-def test_pseudo_header_fields_that_are_missing_twice_or_unknown_reach_nothing(
+def test_r49_pseudo_header_fields_that_are_missing_twice_or_unknown_reach_nothing(
     gateway: Gateway, upstream: Upstream, pseudo: list[tuple[str, str]]
 ) -> None:
     before = len(upstream.heads)
@@ -221,7 +221,7 @@ def test_pseudo_header_fields_that_are_missing_twice_or_unknown_reach_nothing(
     assert good.answer(good.request("/api/x", session=SESSION)).status == 200
 
 
-def test_a_reset_and_a_hang_up_free_the_upstream(gateway: Gateway, upstream: Upstream) -> None:
+def test_r47_a_reset_and_a_hang_up_free_the_upstream(gateway: Gateway, upstream: Upstream) -> None:
     client = Client(gateway)
     streams = [client.request("/api/hang", session=SESSION) for _ in range(50)]
     eventually("all are at the upstream", lambda: upstream.busy == 50)
@@ -233,7 +233,7 @@ def test_a_reset_and_a_hang_up_free_the_upstream(gateway: Gateway, upstream: Ups
     eventually("none is", lambda: upstream.busy == 0, within=1)
 
 
-def test_rapid_resets_end_the_connection_and_nobody_elses(gateway: Gateway, upstream: Upstream) -> None:
+def test_r50_rapid_resets_end_the_connection_and_nobody_elses(gateway: Gateway, upstream: Upstream) -> None:
     client = Client(gateway)
     try:
         for _ in range(2000):
@@ -247,7 +247,7 @@ def test_rapid_resets_end_the_connection_and_nobody_elses(gateway: Gateway, upst
 
 
 @pytest.mark.parametrize("frame", ["settings", "ping", "continuation", "empty-data"])
-def test_floods_of_frames_end_the_connection(gateway: Gateway, frame: str) -> None:
+def test_r50_floods_of_frames_end_the_connection(gateway: Gateway, frame: str) -> None:
     client = Client(gateway)
     before = gateway.resident_bytes
     data = {
@@ -268,7 +268,7 @@ def test_floods_of_frames_end_the_connection(gateway: Gateway, frame: str) -> No
 
 @pytest.mark.parametrize("reads", [True, False])
 @pytest.mark.parametrize("path", ["/healthz", "/api/x", "/auth/me"])
-def test_many_small_requests_at_once_let_others_have_their_turn(gateway: Gateway, path: str, reads: bool) -> None:
+def test_r50_many_small_requests_at_once_let_others_have_their_turn(gateway: Gateway, path: str, reads: bool) -> None:
     """Thousands of them fit into one read: more at once than there may be are refused, and end the connection."""
     block = b"\x82\x87\x04" + bytes([len(path)]) + path.encode() + b"\x01\x01a"
     head = struct.pack(">I", len(block))[1:] + b"\x01\x05"
@@ -314,7 +314,7 @@ def drain(connection: ssl.SSLSocket) -> None:
         pass
 
 
-def test_a_client_that_opens_no_window_frees_the_upstream(gateway: Gateway, upstream: Upstream) -> None:
+def test_r50_a_client_that_opens_no_window_frees_the_upstream(gateway: Gateway, upstream: Upstream) -> None:
     client = Client(gateway)
     for _ in range(10):
         client.request("/api/large", session=SESSION)
@@ -323,7 +323,7 @@ def test_a_client_that_opens_no_window_frees_the_upstream(gateway: Gateway, upst
     client.close()
 
 
-def test_a_handshake_that_is_not_ended_and_plain_http_are_closed(gateway: Gateway) -> None:
+def test_r50_a_handshake_that_is_not_ended_and_plain_http_are_closed(gateway: Gateway) -> None:
     started = time.monotonic()
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as connection:
         connection.sendall(bytes.fromhex("160301"))
@@ -342,7 +342,7 @@ def test_old_versions_are_refused(gateway: Gateway) -> None:
         context.wrap_socket(connection)
 
 
-def test_a_new_certificate_is_used_without_a_request_that_fails(gateway: Gateway, authority: Authority) -> None:
+def test_r54_a_new_certificate_is_used_without_a_request_that_fails(gateway: Gateway, authority: Authority) -> None:
     def served() -> bytes:
         return ssl.get_server_certificate(("127.0.0.1", gateway.port)).encode()
 

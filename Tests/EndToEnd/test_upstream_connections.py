@@ -124,7 +124,7 @@ def test_r47_a_reset_in_an_upload_is_a_502_and_ends_the_connection(
 
 @pytest.mark.parametrize("cut", [0, 1, 40])
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
-def test_r48_a_connection_with_half_an_upload_serves_nobody_else(
+def test_r47_a_connection_with_half_an_upload_serves_nobody_else(
     gateway: Gateway, upstream: Upstream, is_chunked: bool, cut: int
 ) -> None:
     """An upstream that waits for the rest of the body would take another user's request for it."""
@@ -167,7 +167,7 @@ def test_r47_an_upload_that_is_cut_off_does_not_look_whole(
 @pytest.mark.parametrize(
     "path", ["after-length", "after-chunks", "after-204", "after-304", "after-head", "unasked-101"]
 )
-def test_a_surplus_answer_of_the_upstream_is_nobody_s(gateway: Gateway, path: str) -> None:
+def test_r47_a_surplus_answer_of_the_upstream_is_nobody_s(gateway: Gateway, path: str) -> None:
     """Not of the one whose request brought it, and not of others that want the same connection meanwhile."""
     done = threading.Event()
 

@@ -4,8 +4,11 @@
 
 The settings file is JSON: port, directory, client_id, client_secret, redirect_uri, post_logout_uri,
 users (name to password), access_token_lifetime (seconds), clock_offset (by how many seconds its clock is ahead; 0 by
-default). Listens on 127.0.0.1 and ends on SIGTERM. Refresh tokens rotate, and a replayed one ends its family. An access
-token says whose it is and since when, `NAME.SECONDS.RANDOM`, so that an API can check both; claims and
+default), token_delay (the seconds before a token call is decided, and before it is answered; 0 by default), reuse_period (for
+how many seconds a refresh token that was used brings the same tokens again; 0 by default). Listens on 127.0.0.1 and ends on
+SIGTERM. Refresh tokens rotate, and one that is replayed later ends its family. Of each token call it prints `token call came`
+and then `token call decided for NAME`, with the user who gets tokens, or `nobody`. An access token says whose it is and since
+when, `NAME.SECONDS.RANDOM`, so that an API can check both; claims and
 `refresh_expires_in` are those that Keycloak sends.
 """
 
@@ -106,6 +109,7 @@ django_settings.configure(
         "ACCESS_TOKEN_GENERATOR": "__main__.new_access_token",
         "ROTATE_REFRESH_TOKEN": True,
         "REFRESH_TOKEN_REUSE_PROTECTION": True,
+        "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": settings.get("reuse_period", 0),
         "PKCE_REQUIRED": True,
         "REQUEST_APPROVAL_PROMPT": "auto",
         "OAUTH2_VALIDATOR_CLASS": "__main__.Validator",
@@ -137,7 +141,11 @@ class Validator(OAuth2Validator):
         }
 
     def save_bearer_token(self, token, request, *args, **kwargs):
+        made = token["access_token"]
         super().save_bearer_token(token, request, *args, **kwargs)
+        if token["access_token"] != made:
+            # The tokens of the first use. The ID token was made for another access token, and says so in at_hash.
+            token.pop("id_token", None)
         token["refresh_expires_in"] = REFRESH_TOKEN_LIFETIME
 
 
@@ -169,6 +177,22 @@ if not get_application_model().objects.exists():
     )
 
 
+application = get_wsgi_application()
+before, after = settings.get("token_delay", (0, 0))
+
+
+def slow_application(environ, start_response):
+    if environ["PATH_INFO"] != "/o/token/":
+        return application(environ, start_response)
+    print("token call came", flush=True)
+    time.sleep(before)
+    response = application(environ, start_response)
+    token = json.loads(response.content).get("access_token", "nobody.") if response.status_code == 200 else "nobody."
+    print("token call decided for", token.split(".")[0], flush=True)
+    time.sleep(after)
+    return response
+
+
 class ThreadingServer(socketserver.ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 128
@@ -181,6 +205,6 @@ class Handler(WSGIRequestHandler):
 
 
 server = ThreadingServer(("127.0.0.1", settings["port"]), Handler)
-server.set_app(get_wsgi_application())
+server.set_app(slow_application)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
 server.serve_forever()

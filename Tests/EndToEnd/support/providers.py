@@ -46,8 +46,11 @@ class Provider(Server):
 
     def __init__(
         self, kind: Kind, directory: Path, public_url: str, access_token_lifetime: int = 300,
-        users: Mapping[str, str] = USERS, clock_offset: int = 0,
+        users: Mapping[str, str] = USERS, clock_offset: int = 0, token_delay: tuple[float, float] = (0, 0),
+        reuse_period: int = 0,
     ) -> None:
+        """`token_delay`: the seconds that a token call takes before it is decided, and before it is answered.
+        `reuse_period`: for how many seconds a refresh token that was used may be used again, for the same tokens."""
         directory.mkdir(parents=True, exist_ok=True)
         self.kind = kind
         self.users = dict(users)
@@ -68,6 +71,8 @@ class Provider(Server):
                     "users": self.users,
                     "access_token_lifetime": access_token_lifetime,
                     "clock_offset": clock_offset,
+                    "token_delay": token_delay,
+                    "reuse_period": reuse_period,
                 }
             )
         )

@@ -31,7 +31,7 @@ extension Integration {
             return configuration
         }
 
-        @Test("a create, refresh or delete that has returned is on the replica")
+        @Test("R55: a create, refresh or delete that has returned is on the replica")
         func confirmed() async throws {
             try await withReplica { primary, replica in
                 try await withStores([try configuration(primary)]) { stores in
@@ -47,7 +47,7 @@ extension Integration {
             }
         }
 
-        @Test("too few replicas are an error to the caller, in time; reads go on meanwhile")
+        @Test("R55: too few replicas are an error to the caller, in time; reads go on meanwhile")
         func notConfirmed() async throws {
             try await withReplica { primary, replica in
                 try await withStores([try configuration(primary)]) { stores in

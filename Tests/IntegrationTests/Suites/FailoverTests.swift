@@ -43,7 +43,7 @@ extension Integration {
         }
 
         @Test(
-            "R42: kill -9 of primaries behind Sentinel under load, writes confirmed by a replica: nothing acknowledged is lost"
+            "R55: kill -9 of primaries behind Sentinel under load, writes confirmed by a replica: nothing acknowledged is lost"
         )
         func sentinel() async throws {
             try await SentinelServers.run { servers in
@@ -75,7 +75,7 @@ extension Integration {
             }
         }
 
-        @Test("R42: kill -9 of cluster nodes and a live reshard under load: nothing acknowledged is lost")
+        @Test("R55: kill -9 of cluster nodes and a live reshard under load: nothing acknowledged is lost")
         func cluster() async throws {
             try await ClusterServers.run { servers in
                 try await withLoad(servers.url, keys: { try servers.sessionKeys() }) { load in

@@ -58,7 +58,7 @@ extension Integration {
         // MARK: Moving
 
         @Test(
-            "R41: what is moved is the same in the other Redis, in every list, for as long", arguments: [false, true])
+            "what is moved is the same in the other Redis, in every list, for as long", arguments: [false, true])
         func moving(isSealed: Bool) async throws {
             let key = SessionKeyring.generateKey()
             // With an idle limit keys end before their sessions do, and what lists show must not.

@@ -157,7 +157,7 @@ extension Integration {
             }
         }
 
-        @Test("R42: a TTL that no Redis would answer harms nothing")
+        @Test("a TTL that no Redis would answer harms nothing")
         func absurdTimeToLive() async throws {
             let session = try Session(
                 beginningAt: .now, policy: SessionPolicy(), NewSession(tokens: .sample(), userInfo: .jane))

@@ -26,7 +26,7 @@ extension Integration {
             ProcessInfo.processInfo.environment["CLOAKROOM_FAILOVER_ROUNDS"].flatMap { Int($0) } ?? 1
 
         @Test(
-            "R42: however the primary changes, no create that was refused leaves a session, and none is lost that Redis promises to keep"
+            "R55: however the primary changes, no create that was refused leaves a session, and none is lost that Redis promises to keep"
         )
         func switches() async throws {
             // Side by side, as most of it is waiting for sentinels.

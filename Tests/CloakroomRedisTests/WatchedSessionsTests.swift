@@ -99,6 +99,8 @@ import Testing
                 }
                 cache.watched.tell(id, peeked)
                 return .live(isKept: cache.keeps(id))
+            } note: { _ in
+                nil
             }
         }
         let hearing = Task { for await event in stream { seen.events.withLock { $0.append(event) } } }

@@ -63,7 +63,7 @@ final class LiveExchange: OwnExchange {
         if state == .open {
             leave()?.cutOff()
         } else {
-            refuse(.json(["error": "body_too_large"], status: .contentTooLarge))
+            refuse(.problem("body_too_large", status: .contentTooLarge))
         }
     }
 
@@ -103,7 +103,7 @@ final class LiveExchange: OwnExchange {
     }
 
     private static func later(_ status: HTTPResponse.Status, _ error: String) -> HTTPAnswer {
-        .json(["error": .string(error)], status: status, headers: [.retryAfter: FailureAnswers.retryAfter])
+        .problem(error, status: status, headers: [.retryAfter: FailureAnswers.retryAfter])
     }
 
     /// Answers without a stream.
@@ -234,5 +234,5 @@ final class LiveExchange: OwnExchange {
 
 extension HTTPAnswer {
     /// 501 in JSON: the store can't show a session without using it.
-    static var notImplemented: HTTPAnswer { .json(["error": "not_implemented"], status: .notImplemented) }
+    static var notImplemented: HTTPAnswer { .problem("not_implemented", status: .notImplemented) }
 }

@@ -5,7 +5,7 @@ extension AuthEndpoints {
     /// `GET /auth/me?peek=1`: who the user is, without that being a use of the session.
     func peek(_ request: SessionRequest, hasDetails: Bool) async throws -> HTTPAnswer {
         guard let store = store as? any SessionPeek else {
-            return .json(["error": "not_implemented"], status: .notImplemented)
+            return .problem("not_implemented", status: .notImplemented)
         }
         guard let id = request.session.presentedID,
             let peeked = try await storeCall({ try await store.peek(at: id) })

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Cloakroom
 import CloakroomGateway
+import CloakroomOIDC
 import Foundation
 
 struct KeysCommand: AsyncParsableCommand {

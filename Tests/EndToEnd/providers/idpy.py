@@ -6,6 +6,7 @@ The settings file is JSON: port, directory, client_id, redirect_uri, post_logout
 access_token_lifetime (seconds), and of these what is wanted:
 
     client_secret      the client authenticates with it; without it by `private_key_jwt`
+    client_jwks        the client's public keys, a JWK set
     client_jwks_uri    where the client's public keys are; asked whenever an assertion names a key that is not known yet
     require_par        refuse authorization requests that were not pushed (RFC 9126)
     signed_userinfo    answer UserInfo as a JWT that is signed so, such as RS256
@@ -149,6 +150,8 @@ class IdentityProvider:
         for name in ("pushed_authorization", "token"):
             self.server.get_endpoint(name).allowed_targets = ["", "token", "pushed_authorization"]
         self.context.cdb[self.client_id] = self.client()
+        if settings.get("client_jwks"):
+            self.server.keyjar.import_jwks(settings["client_jwks"], self.client_id)
         if settings.get("client_secret"):
             self.server.keyjar.add_symmetric(self.client_id, settings["client_secret"])
 
@@ -370,6 +373,8 @@ class IdentityProvider:
     def push(self, request: Request) -> Answer:
         self.authenticate(request)
         parsed = self.parse("pushed_authorization", request)
+        for name in [name for name in parsed if name not in REQUEST_PARAMETERS]:
+            del parsed[name]
         result = self.server.get_endpoint("pushed_authorization").process_request(parsed)
         self.check(result)
         uri = result["http_response"]["request_uri"]
@@ -424,9 +429,7 @@ class IdentityProvider:
             return
         jwks = requests.get(self.settings["client_jwks_uri"], timeout=5).json()
         # Only what is published counts.
-        if self.client_id in self.server.keyjar:
-            del self.server.keyjar[self.client_id]
-        self.server.keyjar.import_jwks(jwks, self.client_id)
+        self.server.keyjar.load_keys(self.client_id, jwks=jwks, replace=True)
 
     def note(self, request: Request) -> None:
         """Writes down what a test may want to know of a request."""

@@ -235,8 +235,8 @@ def test_r30_a_logout_during_the_login_wins(site: Site) -> None:
                 site.provider.may_answer.set()
             answer = finishing.result()
         assert answer.status_code == 403, f"{claims}: {answer.status_code} {answer.text[:300]}"
-        assert "was logged out" not in answer.text and COOKIE not in http_session.cookies
-        assert set(site.redis.client().scan_iter("session:*")) == before
+        assert COOKIE not in http_session.cookies
+        assert not set(site.redis.client().scan_iter("session:*")) - before
         # The next login of the same user is another, in another session of the provider's.
         assert site.statuses(site.log_in("frank", sid=f"session-31-{claims['sid']}")) == [200] * 3
 

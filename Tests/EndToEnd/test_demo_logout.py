@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urljoin
 
 import requests
 
@@ -48,6 +49,6 @@ def test_r26_a_logout_at_the_demos_provider_ends_the_session(servers: Servers, t
     # At the provider alone, in the browser that is signed in there.
     page = http.get(provider + "/end_session", timeout=30)
     form = next(form for form in forms(page.text) if form.method == "post")
-    done = http.post(provider + form.action, data=form.fields, timeout=30)
+    done = http.post(urljoin(page.url, form.action), data=form.fields, timeout=30)
     assert done.status_code == 200 and "Signed out" in done.text
     assert get(url + "/auth/me", session).status_code == 401, demo.log_tail()

@@ -50,10 +50,9 @@ struct LogoutNotes: Sendable {
     /// Notes a logout for logins under way. Call it before the sessions are ended: a login that stores its session later finds
     /// the note, and one that has stored it sooner loses it with the others.
     func note(_ logout: ProviderLogout, at now: Date = Date()) async throws {
-        let milliseconds = Int64((now.timeIntervalSince1970 * 1000).rounded(.down))
         try await storeCall {
             try await records.putRecord(
-                Array("\(milliseconds)".utf8), key: Self.noteKey(logout.subject), lifetime: Self.noteTime)
+                Array("\(Self.microseconds(now))".utf8), key: Self.noteKey(logout.subject), lifetime: Self.noteTime)
         }
     }
 
@@ -72,20 +71,27 @@ struct LogoutNotes: Sendable {
         }
         async let sessionNote = time(of: session)
         async let userNote = time(of: user)
-        if let noted = try await sessionNote, noted >= began.addingTimeInterval(-Self.tolerance) { return true }
+        if let noted = try await sessionNote, noted >= Self.microseconds(began.addingTimeInterval(-Self.tolerance)) {
+            return true
+        }
         guard let noted = try await userNote else { return false }
         // A user who logs in again right after the logout must not be taken for one who was at it before.
-        return noted >= redeemed || noted >= began.addingTimeInterval(Self.precision)
+        return noted >= Self.microseconds(redeemed)
+            || noted >= Self.microseconds(began.addingTimeInterval(Self.precision))
     }
 
-    /// When a logout was noted; `nil` when none was.
-    private func time(of subject: ProviderLogout.Subject?) async throws -> Date? {
+    /// When a logout was noted, in microseconds; `nil` when none was.
+    private func time(of subject: ProviderLogout.Subject?) async throws -> Int64? {
         guard let subject else { return nil }
         let record = try await storeCall { try await records.readRecord(key: Self.noteKey(subject)) }
         guard let record else { return nil }
         // What can't be read was written by a release to come: it means a logout all the same.
-        guard let milliseconds = Int64(String(decoding: record, as: UTF8.self)) else { return .distantFuture }
-        return Date(timeIntervalSince1970: Double(milliseconds) / 1000)
+        return Int64(String(decoding: record, as: UTF8.self)) ?? .max
+    }
+
+    /// The Unix time in whole microseconds: two logins of a user may be less than a millisecond apart.
+    private static func microseconds(_ time: Date) -> Int64 {
+        Int64((time.timeIntervalSince1970 * 1_000_000).rounded(.down))
     }
 
     // MARK: Keys

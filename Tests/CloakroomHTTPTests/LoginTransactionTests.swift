@@ -137,6 +137,17 @@ import struct Foundation.Date
         #expect(try await records.store.takeRecord(key: taken.claim) == nil)
     }
 
+    @Test("R3: a callback that came again leads on for a session that began after its login, not for an older one")
+    func since() {
+        let began = Date()
+        for (age, isSince) in [(-3600.0, false), (-61, false), (-59, true), (0, true), (300, true)] {
+            let session = Session(
+                tokens: TokenSet(accessToken: "a"), userInfo: UserInfo(subject: "s"),
+                createdAt: began.addingTimeInterval(age), expiresAt: began.addingTimeInterval(3600))
+            #expect(LoginTransactions.isSince(began, session) == isSince, "\(age) s")
+        }
+    }
+
     @Test("the longest return address survives, and no state is longer than is looked at")
     func longest() async throws {
         let path = "/" + String(repeating: "a", count: ReturnAddress.maximumLength - 1)

@@ -4,13 +4,13 @@ extension Templates {
     /// A user's own sessions.
     static let sessions = """
         <h1>Your sessions</h1>
-        <p>Where you are logged in. End a session that you do not recognise or need no more.</p>
+        <p>Where you are logged in. End those that you do not recognise or no longer need.</p>
         <ul class="sessions">
         {{#sessions}}<li{{#current}} class="current"{{/current}}>
         <h2>{{device}}{{#current}} <span class="badge">This session</span>{{/current}}</h2>
         <dl>
         {{#address}}<dt>Address</dt><dd>{{address}}</dd>{{/address}}
-        {{#provider}}<dt>Login</dt><dd>{{provider}}</dd>{{/provider}}
+        {{#provider}}<dt>Provider</dt><dd>{{provider}}</dd>{{/provider}}
         <dt>Since</dt><dd>{{began}}</dd>
         {{#used}}<dt>Last used</dt><dd>{{used}}</dd>{{/used}}
         <dt>Until</dt><dd>{{ends}}</dd>

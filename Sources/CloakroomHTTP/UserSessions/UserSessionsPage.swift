@@ -114,7 +114,7 @@ extension ErrorPageRenderer {
             ]
             return "<tr>" + cells.map { "<td>\(HTMLText.escape($0))</td>" }.joined() + "<td>\(end)</td></tr>"
         }
-        let titles = ["Browser", "Address", "Login", "Since", "Last used", "Until", ""]
+        let titles = ["Browser", "Address", "Provider", "Since", "Last used", "Until", ""]
         let more = page.hiddenCount > 0 ? "<p>\(page.hiddenCount) older sessions are not shown.</p>" : ""
         return """
             <!DOCTYPE html>

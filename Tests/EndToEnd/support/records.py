@@ -57,5 +57,6 @@ def put(client: redis.Redis, value: dict[str, Any] | str | bytes, session: str |
 
 
 def stored_keys(client: redis.Redis, pattern: str = "*") -> set[str]:
-    """The keys that are about users: all but what replicas say of themselves while they run."""
-    return {key for key in client.scan_iter(pattern) if not key.startswith("session-replica:")}
+    """The keys that are about users: all but what replicas say of themselves while they run, and why sessions ended."""
+    passing = ("session-replica:", "session-ended:")
+    return {key for key in client.scan_iter(pattern) if not key.startswith(passing)}

@@ -85,6 +85,11 @@ final class RedisServer: Sendable {
         try ServerProcess.cli(["-p", "\(port)", "--raw"] + cliOptions + arguments)
     }
 
+    /// The names of all keys but the notes of why sessions ended, which stay for ten minutes.
+    func keys() throws -> [String] {
+        try cli("KEYS", "*").split(separator: "\n").map(String.init).filter { !$0.contains("session-ended:") }.sorted()
+    }
+
     private func remove() {
         resume()
         kill()

@@ -67,7 +67,7 @@ import Testing
             try await phone.logIn()
             try await other.logIn(as: "user")
             let strange = try await handle(other)
-            for name in [strange, SessionID().handle.description, "x", "{handle}", "", "..%2F..", "%00"] {
+            for name in [strange, SessionID().handle.description, "x", "%7Bhandle%7D", "", "..%2F..", "%00"] {
                 let answer = try await laptop.send(.DELETE, "/auth/sessions/\(name)", apiHeaders)
                 #expect(answer.status == 404, "\(name)")
                 #expect(try object(answer)["error"]?.string == "no_such_session")
@@ -78,7 +78,7 @@ import Testing
             #expect(done.status == 200 && done.body == #"{"ended":1}"# && done.setCookies.isEmpty)
             for path in ["/auth/me", "/api/echo"] {
                 let refused = try await phone.get(path, apiHeaders)
-                #expect(refused.status == 401 && (try object(refused))["reason"]?.string == "revoked_by_user")
+                #expect(try refused.status == 401 && object(refused)["reason"]?.string == "revoked_by_user")
             }
             #expect(try await laptop.get("/auth/me").status == 200)
             // Its own one: a logout here.
@@ -151,7 +151,7 @@ import Testing
             }
             for (method, path) in [(.DELETE, path), (.POST, path), (.GET, "/auth/sessions")] as [(HTTPMethod, String)] {
                 let answer = try await laptop.send(method, path, ["Sec-Fetch-Site": "same-origin"])
-                #expect(answer.status == 403 && (try object(answer))["error"]?.string == "missing_csrf_header")
+                #expect(try answer.status == 403 && object(answer)["error"]?.string == "missing_csrf_header")
             }
             let linked = try await laptop.get("/auth/sessions", pageHeaders + ["Sec-Fetch-Site": "cross-site"])
             #expect(linked.status == 200)
@@ -169,7 +169,7 @@ import Testing
             try await newer.logIn()
             for path in ["/auth/me", "/api/echo", "/auth/me"] {
                 let refused = try await older.get(path, apiHeaders)
-                #expect(refused.status == 401 && (try object(refused))["reason"]?.string == "limit")
+                #expect(try refused.status == 401 && object(refused)["reason"]?.string == "limit")
             }
             let cookie = older["cloakroom_session"]
             #expect(try await older.send(.HEAD, "/").setCookies.isEmpty)
@@ -184,7 +184,8 @@ import Testing
             stranger["cloakroom_session"] = SessionID().secret
             #expect(try await stranger.get("/", pageHeaders).body.contains("id=\"notice\"") == false)
             #expect(stranger["cloakroom_session"] != nil)
-            #expect(try object(try await stranger.get("/auth/me"))["reason"] == nil)
+            let unknown = try await stranger.get("/auth/me")
+            #expect(try unknown.status == 401 && object(unknown)["reason"] == nil)
         }
     }
 
@@ -260,7 +261,7 @@ import Testing
                 #expect(stopped.body.contains("href=\"/auth/login?return_to=/x\""))
             }
             let program = try await browser.get("/auth/login?return_to=/x")
-            #expect(program.status == 429 && (try object(program))["error"]?.string == "login_loop")
+            #expect(try program.status == 429 && object(program)["error"]?.string == "login_loop")
             #expect(try await bench.browser().get("/auth/login?return_to=/x", pageHeaders).status == 303)
             // Fifty tabs that are restored at once go on, as each wants another page.
             for tab in 0..<50 {

@@ -22,6 +22,21 @@ import Testing
         #expect(ReturnAddress(text).path == (isLocal ? text : "/"))
     }
 
+    @Test("an endpoint is found by its path; a session's has a handle at its end, and nothing behind it")
+    func endpoints() {
+        for endpoint in AuthEndpoint.allCases { #expect(AuthEndpoint(path: endpoint.path) == endpoint) }
+        for path in ["/auth/sessions/", "/auth/sessions/x", "/auth/sessions/%2F"] {
+            #expect(AuthEndpoint(path: path) == .session)
+        }
+        for path in [
+            "", "/", "/auth", "/auth/", "/auth/sessionsx", "/auth/sessions/x/y", "/auth/login/", "/Auth/login",
+        ] {
+            #expect(AuthEndpoint(path: path) == nil, "\(path)")
+        }
+        let handle = SessionID().handle
+        #expect(AuthEndpoint.path(ofSession: handle) == "/auth/sessions/\(handle)")
+    }
+
     @Test("R11: a missing return address is /")
     func noReturnAddress() {
         #expect(ReturnAddress(nil).path == "/")

@@ -116,10 +116,10 @@ extension Integration {
                     #expect(try server.cli("GET", "session-ended:\(id.handle)") == "logout")
                     #expect(try await stores[0].sessionCount() == 0)
                     // What another program puts there is no reason.
-                    for value in ["nonsense", String(repeating: "x", count: 1 << 20)] {
-                        try server.cli("SET", "session-ended:\(id.handle)", value)
-                        #expect(try await stores[0].endReason(of: id.handle) == nil)
-                    }
+                    try server.cli("SET", "session-ended:\(id.handle)", "nonsense")
+                    #expect(try await stores[0].endReason(of: id.handle) == nil)
+                    try server.cli("SETRANGE", "session-ended:\(id.handle)", "4000000", "x")
+                    #expect(try await stores[0].endReason(of: id.handle) == nil)
                 }
             }
         }

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -84,7 +85,12 @@ class Browser:
         WebDriverWait(self.driver, 30).until(lambda driver: driver.current_url == url, f"at {self.url}, not {url}")
 
     def wait_for_text(self, text: str) -> None:
-        WebDriverWait(self.driver, 30).until(lambda _: text in self.text, f"no {text!r} in {self.text!r}")
+        # A page that gives way to the next one is not the one that is waited for.
+        wait = WebDriverWait(self.driver, 30, ignored_exceptions=[StaleElementReferenceException])
+        try:
+            wait.until(lambda _: text in self.text)
+        except TimeoutException:
+            raise AssertionError(f"no {text!r} in {self.text!r}") from None
 
     def keep(self, name: str) -> None:
         """Keeps a screenshot, and what the console said so far."""

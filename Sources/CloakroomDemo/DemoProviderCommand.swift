@@ -13,19 +13,21 @@ struct DemoProviderCommand: AsyncParsableCommand {
         commandName: "provider",
         abstract: "Run the demo's identity provider alone, for an app of your own.",
         discussion: """
-            An OpenID provider for development, on this machine only: users admin and user, password test. It knows one
-            client, which has no secret. Nothing is kept when it ends.
+            An OpenID provider for development, on this machine only: users admin and user, password
+            test. It knows one client, which has no secret. Nothing is kept when it ends.
 
-            Settings for an app that uses it: OIDC_ISSUER=http://localhost:PORT, OIDC_CLIENT_ID=cloakroom, and no
-            OIDC_CLIENT_SECRET.
+            Settings for an app that uses it: OIDC_ISSUER=http://localhost:8021,
+            OIDC_CLIENT_ID=cloakroom, and no OIDC_CLIENT_SECRET.
 
             EXAMPLES
               cloakroom demo provider --app http://localhost:8080
-              cloakroom demo provider --port 9000 --app http://localhost:8080 --callback /account/callback
+              cloakroom demo provider --app http://localhost:8080 --callback /account/callback
+              cloakroom demo provider --app http://localhost:8080 --issuer-port 9000
             """
     )
 
-    @Option(help: "The port to listen on.")
+    // Not `--port`: that is the demo's own, which would take it.
+    @Option(name: .customLong("issuer-port"), help: "The port to listen on.")
     var port = 8021
 
     @Option(help: "Where browsers reach the app: http://localhost:PORT, or https://HOST.")
@@ -42,7 +44,7 @@ struct DemoProviderCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...65_535).contains(port) else {
-            throw ValidationError("--port must be from 1 to 65535, not \(port).")
+            throw ValidationError("--issuer-port must be from 1 to 65535, not \(port).")
         }
         guard PublicURL(app) != nil else {
             throw ValidationError(
@@ -74,7 +76,7 @@ struct DemoProviderCommand: AsyncParsableCommand {
                 throw DemoProblem(
                     description: """
                         Port \(port) is in use by another program. Stop that program, or choose another port:
-                          cloakroom demo provider --port \(port < 65_500 ? port + 10 : 8031) --app \(publicURL.origin)
+                          cloakroom demo provider --issuer-port \(port < 65_500 ? port + 10 : 8031) --app \(publicURL.origin)
                         """)
             }
             try await serve(configuration)

@@ -50,7 +50,7 @@ class DevProvider(Server):
         directory.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
         self.issuer = f"http://localhost:{self.port}"
-        arguments = ["--port", str(self.port), "--app", app, "--callback", "/account/callback"]
+        arguments = ["--issuer-port", str(self.port), "--app", app, "--callback", "/account/callback"]
         for name, value in options.items():
             arguments += [f"--{name.replace('_', '-')}", value]
         super().__init__(

@@ -65,7 +65,8 @@ enum Assets {
         .card { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.25rem; }
         .items, .sessions { list-style: none; margin: 0 0 1.5rem; padding: 0; display: grid; gap: 1rem; }
         .items { grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); }
-        .items .button { padding-inline: .75rem; white-space: nowrap; }
+        .items .card { padding: 1rem; }
+        .items .button { padding-inline: .6rem; white-space: nowrap; }
         .session { display: flex; flex-wrap: wrap; gap: 1rem; justify-content: space-between; align-items: center; }
         .session div { flex: 1 1 16rem; min-width: 0; }
         .session p { margin: 0; overflow-wrap: anywhere; }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from support.certificates import Authority
 from support.events import EventStream, wait_for_all
 from support.gateway import COOKIE, Gateway
 from support.metadata import MetadataProvider
@@ -39,8 +41,8 @@ def processor_seconds(gateway: Gateway) -> float:
     return (int(fields[11]) + int(fields[12])) / 100
 
 
-def opened(gateway: Gateway, sessions: list[str]) -> list[EventStream]:
-    streams = [EventStream(gateway, session) for session in sessions for _ in range(STREAMS_EACH)]
+def opened(gateway: Gateway, sessions: list[str], tls: ssl.SSLContext | None = None) -> list[EventStream]:
+    streams = [EventStream(gateway, session, tls=tls) for session in sessions for _ in range(STREAMS_EACH)]
     wait_for_all(streams, "hello", within=30)
     return streams
 
@@ -119,6 +121,28 @@ def all_alive(streams: list[EventStream]) -> bool:
             stream.take(0.001)
         assert not stream.closed
     return all(stream.comments for stream in streams)
+
+
+def test_two_thousand_streams_over_tls(servers: Servers, tmp_path: Path) -> None:
+    """The gateway ends TLS itself, and each page has a connection of its own."""
+    redis = servers.add(RedisServer(tmp_path / "redis", appendfsync="no")).launch()
+    certificate, key = Authority(tmp_path, "authority").sign("server")
+    gateway = Gateway(
+        tmp_path / "gateway", REDIS_URL=redis.url, PUBLIC_URL="https://localhost", TLS_CERT_FILE=str(certificate),
+        TLS_KEY_FILE=str(key))
+    servers.add(gateway).start(lambda: "Listening on" in gateway.log())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    sessions = [put(redis.client(), record(f"user-{number}")) for number in range(SESSIONS)]
+    for stream in opened(gateway, sessions[:10], context):
+        stream.close()
+    before = resident(gateway)
+    streams = opened(gateway, sessions, context)
+    each = (resident(gateway) - before) / COUNT
+    print(f"\n{COUNT} streams over TLS: {each:.1f} KB each")
+    for stream in streams:
+        stream.close()
+    assert each <= MOST_KILOBYTES_EACH
 
 
 REASON = why_not()

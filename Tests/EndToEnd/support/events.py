@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import selectors
 import socket
+import ssl
 import time
 from dataclasses import dataclass
 from typing import Any, Iterable
@@ -23,13 +24,15 @@ class Event:
 class EventStream:
     """One stream over HTTP/1.1. `closed` is when the gateway ended it."""
 
-    def __init__(self, gateway: Gateway, session: str, *fields: str, version: str = "1.1", receive_buffer: int = 0) -> None:
-        self.socket = socket.socket()
-        if receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(20)
-        self.socket.connect(("127.0.0.1", gateway.port))
-        lines = [f"GET /auth/events HTTP/{version}", "Host: localhost", f"Cookie: {COOKIE}={session}", *fields]
+    def __init__(
+        self, gateway: Gateway, session: str, *fields: str, version: str = "1.1", tls: ssl.SSLContext | None = None
+    ) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", gateway.port), timeout=20)
+        cookie = COOKIE
+        if tls:
+            self.socket = tls.wrap_socket(self.socket)
+            cookie = f"__Host-{COOKIE}"
+        lines = [f"GET /auth/events HTTP/{version}", "Host: localhost", f"Cookie: {cookie}={session}", *fields]
         self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
         self.head = ""
         self.events: list[Event] = []
@@ -51,6 +54,9 @@ class EventStream:
         self.socket.settimeout(max(0.001, within))
         try:
             data = self.socket.recv(65536)
+            # What is decrypted already wakes nobody who waits for the socket.
+            while isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
+                data += self.socket.recv(65536)
         except TimeoutError:
             return
         except ConnectionResetError:

@@ -424,8 +424,8 @@ class IdentityProvider:
             return
         token = factory(assertion)
         kid = token.jwt.headers.get("kid") if token else None
-        known = {key.kid for key in self.server.keyjar.get_issuer_keys(self.client_id) or []}
-        if kid in known:
+        keyjar = self.server.keyjar
+        if self.client_id in keyjar and kid in {key.kid for key in keyjar.get_issuer_keys(self.client_id)}:
             return
         jwks = requests.get(self.settings["client_jwks_uri"], timeout=5).json()
         # Only what is published counts.

@@ -141,7 +141,7 @@ final class LiveExchange: OwnExchange {
 
     func sessionEnded(_ reason: SessionEndReason) {
         switch state {
-        case .looking: refuse(.unauthenticated)
+        case .looking: refuse(reason == .elsewhere ? .unauthenticated : .unauthenticated(because: reason))
         case .open:
             // Whatever else is due: this is the last.
             let client = leave()

@@ -156,6 +156,17 @@ final class LiveRoom {
         // For streams that have not begun there never was one, as far as anybody here knows.
         guard let facts = session.facts else { return end(session, .elsewhere) }
         let reason = facts.endReason()
+        guard reason == .elsewhere, let notes = shared.notes else { return gone(session, facts, reason) }
+        // Another process ended it, and may have noted why.
+        let handle = session.handle
+        room.run {
+            try? await notes.endReason(of: handle)
+        } then: { noted in
+            if !session.isOver { self.gone(session, facts, noted ?? reason) }
+        }
+    }
+
+    private func gone(_ session: StreamedSession, _ facts: StreamedSession.Facts, _ reason: SessionEndReason) {
         // Whoever ends it in this process knows better, and says so by an event, which then is on its way here.
         shared.events.foundEnded(
             session.handle, user: facts.user, providerSession: facts.providerSession, otherwise: reason)

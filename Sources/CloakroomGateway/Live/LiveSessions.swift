@@ -32,6 +32,8 @@ final class LiveSessions: SessionEventListener, Sendable {
     let store: (any SessionPeek)?
     /// Tells of changes that others make; `nil` where the store can't.
     let watching: (any SessionWatching)?
+    /// Says why sessions ended; `nil` where the store can't.
+    let notes: (any SessionEndNotes)?
     let events: SessionEvents
     /// How long the store's sessions live, where it can tell.
     private let policy: SessionPolicy?
@@ -45,6 +47,7 @@ final class LiveSessions: SessionEventListener, Sendable {
         self.store = peeking
         policy = peeking?.policy
         watching = store as? any SessionWatching
+        notes = store as? any SessionEndNotes
         self.events = events
         self.limit = limit
     }

@@ -143,3 +143,10 @@ package struct ClientProof: Sendable {
         }
     }
 }
+
+/// It holds the secret, and services are shown in the log with all that they hold.
+extension ClientProof: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    package var description: String { "ClientProof(\(effectiveMethod.rawValue))" }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: []) }
+}

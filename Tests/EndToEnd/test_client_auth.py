@@ -243,7 +243,7 @@ def test_r10_mutual_tls(servers: Servers, tmp_path: Path) -> None:
     answer = requests.get(gateway.url + "/auth/login", allow_redirects=False, timeout=30)
     assert answer.status_code == 502
     assert provider.requests[-1]["certificate"] == "someone-else"
-    assert "401 with invalid_client" in gateway.log()
+    eventually("it is in the log", lambda: "401 with invalid_client" in gateway.log(), 10, gateway.log_tail)
 
     # Without the provider's authority it is not trusted, and who is logged in stays so.
     stranger = servers.add(

@@ -85,12 +85,15 @@ public struct ClientKey: Sendable {
 
     /// The private key as ``read(_:)`` takes it: a secret.
     public var pem: String {
-        switch material {
-        case .rsa(let key):
-            (algorithm.map { "\(Self.algorithmLine)\($0.rawValue)\n" } ?? "") + key.pkcs8PEMRepresentation + "\n"
-        case .p256(let key): key.pemRepresentation + "\n"
-        case .ed25519(let key): key.pemRepresentation + "\n"
-        }
+        let text =
+            switch material {
+            case .rsa(let key):
+                (algorithm.map { "\(Self.algorithmLine)\($0.rawValue)\n" } ?? "") + key.pkcs8PEMRepresentation
+            case .p256(let key): key.pemRepresentation
+            case .ed25519(let key): key.pemRepresentation
+            }
+        // Some of these end with a line break, and some do not.
+        return text.hasSuffix("\n") ? text : text + "\n"
     }
 
     private init(_ material: Material, algorithm: Algorithm?) throws(ClientCredentialsError) {
@@ -158,7 +161,7 @@ public struct ClientKey: Sendable {
 
 extension ClientKey.Material {
     fileprivate init?(pem: String) {
-        if let key = try? P256.Signing.PrivateKey(pemRepresentation: pem) {
+        if pem.namesP256, let key = try? P256.Signing.PrivateKey(pemRepresentation: pem) {
             self = .p256(key)
         } else if let key = try? _RSA.Signing.PrivateKey(pemRepresentation: pem),
             VerificationKey.rsaKeySizes.contains(key.keySizeInBits)
@@ -206,9 +209,21 @@ extension String {
     /// and other curves' of the same size.
     fileprivate var isEd25519PrivateKey: Bool {
         // What stands after the version: the algorithm 1.3.101.112.
-        let lines = split(separator: "\n").dropFirst().dropLast()
-        guard let der = Data(base64Encoded: lines.joined()).map(Array.init), der.count > 12 else { return false }
+        guard let der, der.count > 12 else { return false }
         return Array(der[5..<12]) == [0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70]
+    }
+
+    /// Whether this PEM block names the curve P-256, 1.2.840.10045.3.1.7 (RFC 5480 §2.1.1.1): the parser takes keys of other
+    /// curves of the same size too.
+    fileprivate var namesP256: Bool {
+        guard let der else { return false }
+        let name: [UInt8] = [0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07]
+        return der.indices.contains { der[$0...].starts(with: name) }
+    }
+
+    private var der: [UInt8]? {
+        let lines = split(separator: "\n").dropFirst().dropLast()
+        return Data(base64Encoded: lines.joined()).map(Array.init)
     }
 }
 

@@ -115,7 +115,8 @@ def hang(handler: Handler) -> None:
 def drip(handler: Handler) -> None:
     """A byte now and then: never silent, never done."""
     handler.send_response(200)
-    handler.send_header("Content-Length", "100000")
+    # Less than anybody refuses unread.
+    handler.send_header("Content-Length", "10000")
     handler.end_headers()
     while not handler.server.has_ended.wait(0.2):
         handler.wfile.write(b" ")

@@ -199,7 +199,7 @@ def test_an_assertion_in_a_file_is_read_again_and_an_old_one_is_told_of(servers:
     http = requests.Session()
     answer = finish_login(http, provider.sign_in(http, begin_login(http, gateway.url).headers["Location"]))
     assert answer.status_code == 502
-    assert "the client assertion has expired" in gateway.log()
+    eventually("it is in the log", lambda: "the client assertion has expired" in gateway.log(), 10, gateway.log_tail)
     assert len(provider.requests) == asked, "it was not sent"
 
 
@@ -254,7 +254,7 @@ def test_r10_mutual_tls(servers: Servers, tmp_path: Path) -> None:
     ).launch()
     answer = requests.get(stranger.url + "/auth/login", allow_redirects=False, timeout=30)
     assert answer.status_code == 503
-    assert "not signed by an authority that is trusted" in stranger.log()
+    eventually("it is in the log", lambda: "not signed by an authority that is trusted" in stranger.log(), 10, stranger.log_tail)
 
 
 def test_a_certificate_names_the_key_that_signs(servers: Servers, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from support.hostile import HostileProvider, Reply
 from support.records import put, record
 from support.redis_server import RedisServer
 from support.servers import Servers
+from support.wait import eventually
 
 pytestmark = pytest.mark.long
 
@@ -85,8 +86,8 @@ def attack(servers: Servers, directory: Path, path: str, reply: Reply) -> None:
         assert answer.status_code == (503 if reply in SLOW else 502), f"{name}: {answer.status_code} {answer.text[:200]}"
     assert took < LONGEST * (2 if path == PAR else 1), f"{name}: {took:.1f} s"
     assert site.gateway.resident_bytes - before < MEMORY, name
-    log = site.gateway.log()
-    assert any(word in log for word in WORDS), f"{name}: {site.gateway.log_tail()}"
+    eventually(
+        f"{name} is in the log", lambda: any(word in site.gateway.log() for word in WORDS), 10, site.gateway.log_tail)
     site.use()
 
 

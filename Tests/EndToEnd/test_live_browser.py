@@ -229,4 +229,4 @@ def test_without_a_session_a_page_opens_no_stream(browser: Browser, gateway: Gat
     assert stream_count(management) == 0 and seen(browser) == []
     browser.driver.execute_script("cloakroom.login('/somewhere?a=b')")
     eventually("it leads to the provider", lambda: "/authorize?" in browser.url)
-    assert "route=/auth/login" in gateway.log()
+    eventually("it is in the log", lambda: "route=/auth/login" in gateway.log(), 10, gateway.log_tail)

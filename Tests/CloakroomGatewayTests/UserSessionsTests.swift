@@ -119,7 +119,10 @@ import Testing
             let program = try await browsers[2].send(.POST, "/auth/logout-everywhere", apiHeaders)
             #expect(program.status == 200 && browsers[2]["cloakroom_session"] == nil)
             #expect(try object(program)["ended"]?.integer == 2)
-            #expect(try object(program)["logout_url"]?.string?.contains("id_token_hint=") == true)
+            let address = try #require(try object(program)["logout_url"]?.string)
+            #expect(address.hasPrefix("http://localhost:\(bench.providerPort)/") && address.contains("state="))
+            // A script reads this: no token is in it.
+            #expect(!address.contains("id_token_hint") && !program.body.contains("eyJ"))
             #expect(try await browsers[3].get("/auth/me").status == 401)
             #expect(try await other.get("/auth/me").status == 200)
         }

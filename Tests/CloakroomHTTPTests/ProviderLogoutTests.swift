@@ -279,6 +279,26 @@ struct ProviderLogoutTests {
         #expect(try await logIn().session != nil)
     }
 
+    @Test("R30: a logout everywhere that comes while another browser logs in wins, and ends no later login")
+    func everywhereDuringLogin() async throws {
+        let id = try await session("alice", "s-0")
+        provider.whileRedeeming.withLock {
+            $0 = { [self] in
+                let fields: HTTPFields = [
+                    .cookie: "\(endpoints.cookies.sessionName)=\(id.secret)", .init("X-CSRF")!: "1",
+                ]
+                let answer = await endpoints.answer(
+                    .logoutEverywhere, request(.post, "/auth/logout-everywhere", fields))
+                #expect(answer.status == .ok)
+            }
+        }
+        let (answer, session) = try await logIn()
+        #expect(answer.status == .forbidden && session == nil)
+        #expect(try await store.sessionCount() == 0)
+        provider.whileRedeeming.withLock { $0 = {} }
+        #expect(try await logIn().session != nil)
+    }
+
     @Test("R27: a logout of another session or user ends no login")
     func othersDuringLogin() async throws {
         provider.whileRedeeming.withLock {

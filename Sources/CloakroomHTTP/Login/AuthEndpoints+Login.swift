@@ -83,7 +83,8 @@ extension AuthEndpoints {
         return answer
     }
 
-    /// A logout at the provider that came while this login was under way wins, though it found no session to end (R30).
+    /// A logout at the provider, or everywhere, that came while this login was under way wins, though it found no session to end
+    /// (R30).
     private func endIfLoggedOut(
         _ id: SessionID, _ result: LoginResult, began: Date, redeemed: Date, _ request: SessionRequest
     ) async throws {
@@ -99,11 +100,10 @@ extension AuthEndpoints {
         try await SessionEndReason.revokedByProvider.around {
             try await storeCall { try await store.deleteSession(id) }
         }
-        request.logger.notice("The identity provider ended a session while its login was under way")
+        request.logger.notice("A logout of all that this login belongs to came while it was under way")
         throw failure(
             .forbidden, "logged_out", "You were logged out",
-            "The login service ended your session. Please log in again.",
-            request)
+            "Your sessions were ended while you logged in. Please log in again.", request)
     }
 
     private func unknownLogin(_ request: SessionRequest) -> RequestFailure {

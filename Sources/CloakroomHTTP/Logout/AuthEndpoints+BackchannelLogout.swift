@@ -24,7 +24,7 @@ extension AuthEndpoints {
         }
         guard try await notes.claim(logout) else { return refused("it was used before", request) }
         do {
-            try await notes.note(logout)
+            try await notes.note(logout.subject)
             let count = try await end(logout.subject, in: directory)
             try await notes.keep(logout)
             request.logger.info("The identity provider has ended sessions", metadata: ["count": "\(count)"])

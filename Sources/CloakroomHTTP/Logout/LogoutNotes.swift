@@ -3,10 +3,11 @@ import Crypto
 
 import struct Foundation.Date
 
-/// What replicas remember together of logouts that the provider has told of: the names of the tokens, so that none is used
-/// twice, and for the minutes of a login a note of each logout, so that a login that is being completed does not outlive it.
+/// What replicas remember together of logouts that end more than the session of one browser: the names of the provider's logout
+/// tokens, so that none is used twice, and for the minutes of a login a note of each such logout, so that a login that is being
+/// completed does not outlive it.
 ///
-/// Only verified tokens write here.
+/// Only verified tokens and users who are logged in write here.
 struct LogoutNotes: Sendable {
     /// For how long a token's name is taken before its sessions have ended: should the replica die meanwhile, the provider's
     /// next try is served after that.
@@ -49,14 +50,14 @@ struct LogoutNotes: Sendable {
 
     /// Notes a logout for logins under way. Call it before the sessions are ended: a login that stores its session later finds
     /// the note, and one that has stored it sooner loses it with the others.
-    func note(_ logout: ProviderLogout, at now: Date = Date()) async throws {
+    func note(_ subject: ProviderLogout.Subject, at now: Date = Date()) async throws {
         try await storeCall {
             try await records.putRecord(
-                Array("\(Self.microseconds(now))".utf8), key: Self.noteKey(logout.subject), lifetime: Self.noteTime)
+                Array("\(Self.microseconds(now))".utf8), key: Self.noteKey(subject), lifetime: Self.noteTime)
         }
     }
 
-    /// Whether the provider has ended a login's session before it was stored. Call it when the session is stored.
+    /// Whether a login's session was to end before it was stored. Call it when the session is stored.
     ///
     /// - Parameters:
     ///   - result: who logged in.

@@ -57,13 +57,17 @@ extension AuthEndpoints {
     func logoutEverywhere(_ request: SessionRequest, in directory: any SessionDirectory) async throws -> HTTPAnswer {
         try check(request)
         guard let live = try await request.session.current() else { return await withoutSession(request) }
+        // A login that another browser has under way ends with the others.
+        if let user = live.session.user { try await notes.note(.user(user)) }
         // The others first: should that fail, the user still has a session to try again with.
         let count = try await endOthers(than: live, in: directory)
         try await endCurrent(live, request)
-        let state = randomText()
-        let providersPage = await providerLogout(idToken: live.session.tokens.idToken, state: state, request)
+        let (state, isForm) = (randomText(), isForm(request))
+        // No script gets to see a token, so a program's address goes without the hint: the provider may ask the user then.
+        let providersPage = await providerLogout(
+            idToken: isForm ? live.session.tokens.idToken : nil, state: state, request)
         var answer = leaving(to: providersPage, state: state)
-        if !isForm(request) {
+        if !isForm {
             // A program can't follow a redirect to another origin; its page can go there.
             let cookies = answer.headers[values: .setCookie]
             answer = .json(["ended": .number(String(count + 1)), "logout_url": .string(providersPage ?? "/")])

@@ -111,23 +111,23 @@ struct PushLineTests {
     @Test("So many are through at once; others wait their turn, and leave when it takes too long")
     func places() async {
         let line = PushLine(places: 2, waiting: 2)
-        #expect(await line.enter(within: .seconds(30)))
-        #expect(await line.enter(within: .seconds(30)))
-        #expect(await !line.enter(within: .milliseconds(20)))
-        let third = Task { await line.enter(within: .seconds(30)) }
-        line.leave()
+        #expect(await line.enter(nil, within: .seconds(30)))
+        #expect(await line.enter(nil, within: .seconds(30)))
+        #expect(await !line.enter(nil, within: .milliseconds(20)))
+        let third = Task { await line.enter(nil, within: .seconds(30)) }
+        line.leave(nil)
         #expect(await third.value)
-        line.leave()
-        line.leave()
-        #expect(await line.enter(within: .seconds(30)))
+        line.leave(nil)
+        line.leave(nil)
+        #expect(await line.enter(nil, within: .seconds(30)))
     }
 
     @Test("Where nobody may wait, who finds no place is turned away at once")
     func full() async {
         let line = PushLine(places: 1, waiting: 0)
-        #expect(await line.enter(within: .seconds(30)))
+        #expect(await line.enter(nil, within: .seconds(30)))
         let start = ContinuousClock.now
-        #expect(await !line.enter(within: .seconds(30)))
+        #expect(await !line.enter(nil, within: .seconds(30)))
         #expect(ContinuousClock.now - start < .seconds(5))
     }
 
@@ -138,19 +138,60 @@ struct PushLineTests {
         await withTaskGroup(of: Bool.self) { group in
             for _ in 0..<1000 {
                 group.addTask {
-                    guard await line.enter(within: .seconds(60)) else { return false }
+                    guard await line.enter(nil, within: .seconds(60)) else { return false }
                     inside.withLock {
                         $0.now += 1
                         $0.most = max($0.most, $0.now)
                     }
                     await Task.yield()
                     inside.withLock { $0.now -= 1 }
-                    line.leave()
+                    line.leave(nil)
                     return true
                 }
             }
             for await isThrough in group { #expect(isThrough) }
         }
         #expect(inside.withLock { $0.most } <= 2)
+    }
+
+    @Test("R50: a client that fills the line keeps no other waiting, and loses its own last ones to them")
+    func fairness() async throws {
+        let line = PushLine(places: 1, waiting: 8)
+        #expect(await line.enter("greedy", within: .seconds(30)))
+        let refused = Shared(0)
+        let crowd = (0..<8).map { _ in
+            Task {
+                guard await line.enter("greedy", within: .seconds(30)) else { return refused.withLock { $0 += 1 } }
+                line.leave("greedy")
+            }
+        }
+        try await until { line.waitingCount == 8 }
+        let start = ContinuousClock.now
+        #expect(await !line.enter("greedy", within: .seconds(30)), "its own line is full")
+        #expect(ContinuousClock.now - start < .seconds(5))
+        let order = Shared<[String]>([])
+        let others = ["one", "two"].map { name in
+            Task {
+                let isThrough = await line.enter(name, within: .seconds(30))
+                order.withLock { $0.append(name) }
+                if isThrough { line.leave(name) }
+                return isThrough
+            }
+        }
+        try await until { refused.withLock { $0 } == 2 && line.waitingCount == 8 }
+        #expect(order.withLock { $0.isEmpty })
+        line.leave("greedy")
+        for other in others { #expect(await other.value) }
+        for task in crowd { await task.value }
+        #expect(refused.withLock { $0 } == 2)
+        #expect(await line.enter("one", within: .zero), "all places were given back")
+    }
+
+    private func until(_ condition: () -> Bool) async throws {
+        let deadline = ContinuousClock.now + .seconds(20)
+        while !condition() {
+            try #require(ContinuousClock.now < deadline)
+            try await Task.sleep(for: .milliseconds(1))
+        }
     }
 }

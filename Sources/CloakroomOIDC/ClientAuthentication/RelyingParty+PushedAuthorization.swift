@@ -8,10 +8,11 @@ extension RelyingParty {
         guard let endpoint = try pushEndpoint(metadata) else {
             return parameters.appended(to: metadata.authorizationEndpoint)
         }
-        guard await pushLine.enter(within: configuration.requestTimeout) else {
+        let client = RequestOrigin.current?.client.address
+        guard await pushLine.enter(client, within: configuration.requestTimeout) else {
             throw OIDCError(.providerUnavailable, reason: "too many logins begin at once")
         }
-        defer { pushLine.leave() }
+        defer { pushLine.leave(client) }
         let request = try clientRequest(to: endpoint, metadata, form: parameters)
         let response = try await http.send(request, .par, limit: PushedAuthorization.largestBody)
         let pushed: Parameters = [

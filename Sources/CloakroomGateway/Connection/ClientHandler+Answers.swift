@@ -28,6 +28,7 @@ extension ClientHandler: ClientStream {
         guard let request, case .none = response, let context else { return }
         room.answered(request, status: answer.status.code)
         isLast = true
+        isStreaming = true
         beginOutput()
         AnswerHead.writeWithoutLength(answer, room: room, into: &output)
         let isChunked = request.head.isHTTP11

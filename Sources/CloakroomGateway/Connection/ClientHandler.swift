@@ -58,6 +58,8 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
     private var bodyUntil = NIODeadline.distantFuture
     private var unwritableSince: NIODeadline?
     private var lingering: Lingering?
+    /// The response is a stream of our own, which nothing follows on its connection.
+    var isStreaming = false
     /// How much came after the request for a stream.
     private var sentAhead = 0
 
@@ -315,9 +317,9 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
         context.close(mode: .output, promise: nil)
     }
 
-    /// Nothing follows a stream on its connection: what a client sends all the same is not kept for it.
+    /// What a client sends after the request for a stream is not kept.
     private func dropWhatWasSentAhead() {
-        guard case .body = response, input.readableBytes > 0 else { return }
+        guard isStreaming, input.readableBytes > 0 else { return }
         sentAhead += input.readableBytes
         input = ByteBuffer()
         if sentAhead > limits.ahead { close() } else { readIfWanted() }
@@ -364,7 +366,7 @@ final class ClientHandler: ChannelInboundHandler, ClientConnection {
                 refuse(.bodyTime)
             } else {
                 exchange.tick(now)
-                if exchange is LiveExchange { dropWhatWasSentAhead() }
+                dropWhatWasSentAhead()
             }
         } else if input.readableBytes > 0 || requestCount == 0 {
             guard now - since >= limits.head else { return }

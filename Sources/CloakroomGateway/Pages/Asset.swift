@@ -1,8 +1,8 @@
 import CloakroomHTTP
 import HTTPTypes
 
-/// The style sheet and the script of the gateway's pages, and the script for the app's. They are files of their own so that the pages' content security
-/// policy need allow nothing inline.
+/// The style sheet and the script of the gateway's pages, and the script for the app's. They are files of their own so that the
+/// pages' content security policy need allow nothing inline.
 enum Asset: String, CaseIterable, Sendable {
     case style = "/auth/assets/style.css"
     case script = "/auth/assets/app.js"
@@ -98,7 +98,6 @@ enum Asset: String, CaseIterable, Sendable {
         .button.quiet { background: transparent; color: var(--accent); }
         .actions { display: flex; flex-wrap: wrap; gap: .75rem; }
         .status { color: var(--accent); font-weight: 700; margin: 0; }
-        .notice { margin: 0 0 1rem; padding: .6rem .9rem; border-left: 3px solid var(--accent); background: var(--ground); }
         .fine, footer { color: var(--soft); font-size: .875rem; }
         .fine { margin: 1.5rem 0 0; }
         footer { margin: 1rem .25rem 0; }

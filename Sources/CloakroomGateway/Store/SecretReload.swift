@@ -7,8 +7,8 @@ import ServiceLifecycle
 
 /// Reads keys and certificates again when their files change, or when it is asked to: with nobody logged out.
 ///
-/// What it reads is `SESSION_KEYS_FILE`, the files of TLS to Redis and of TLS on the port, and what the client shows the provider. A file that has changed to
-/// nonsense changes nothing: what was read before stays in use, and the log says what is wrong.
+/// What it reads is `SESSION_KEYS_FILE`, the files of TLS to Redis and of TLS on the port, and what the client shows the provider. A
+/// file that has changed to nonsense changes nothing: what was read before stays in use, and the log says what is wrong.
 struct SecretReload: Service {
     /// How often files are looked at. Asked for rather than told: a mounted Secret changes by a link somewhere above the file,
     /// which notices of the file itself would miss, and macOS has other ones than Linux.

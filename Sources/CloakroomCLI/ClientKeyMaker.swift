@@ -29,14 +29,21 @@ struct ClientKeyMaker {
 
     /// Writes a file that was not there: a key that is in use is never lost.
     private func write(_ text: String, to path: String) throws {
+        let shown = LineLogHandler.visible(path)
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             let reason = errno == EEXIST ? "is there already; choose another name" : String(cString: strerror(errno))
-            throw Failure("can't write \(path): \(reason)")
+            throw Failure("can't write \(shown): \(reason)")
         }
         defer { close(descriptor) }
-        try Output(descriptor: descriptor).write(Array(text.utf8))
-        guard fsync(descriptor) == 0 else { throw Failure("can't write \(path): \(String(cString: strerror(errno)))") }
+        do {
+            try Output(descriptor: descriptor).write(Array(text.utf8))
+            guard fsync(descriptor) == 0 else { throw Failure("can't write: \(String(cString: strerror(errno)))") }
+        } catch let failure as Failure {
+            // Half a key is no use, and would be in the way of the next try.
+            unlink(path)
+            throw Failure("\(shown): \(failure.line)")
+        }
     }
 
     private func text(_ object: JSONObject) -> String {

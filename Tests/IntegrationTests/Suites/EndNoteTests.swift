@@ -140,7 +140,7 @@ extension Integration {
                         try await warm(stores, id)
                         try await end(stores[0], id)
                         // What the other has in its near cache may be a few milliseconds old.
-                        try await eventually("the other knows no session", within: .seconds(1)) {
+                        try await eventually("the other knows no session", within: .milliseconds(100)) {
                             try await stores[1].session(for: id) == nil
                         }
                         #expect(listeners[0][id] == reason, "it knows itself")

@@ -10,9 +10,8 @@ import pytest
 import requests
 
 from support.browser import Browser
-from support.gateway import COOKIE, REPLICA_HEADER, binary
-from support.ports import free_port
-from support.processes import Server, bare_environment
+from support.demo import Demo
+from support.gateway import COOKIE, REPLICA_HEADER
 from support.servers import Servers
 
 pytestmark = pytest.mark.browser
@@ -20,25 +19,6 @@ pytestmark = pytest.mark.browser
 LOGIN = "Login with Keycloak"
 LOGOUT = "Logout"
 CALL_API = "Call the sample API"
-
-
-class Demo(Server):
-    def __init__(self, directory: Path, *options: str) -> None:
-        directory.mkdir(parents=True)
-        self.port = free_port()
-        self.url = f"http://localhost:{self.port}"
-        command = [binary(), "demo", "--port", str(self.port), *options]
-        super().__init__("demo", command, directory, bare_environment(directory))
-
-    def launch(self) -> Demo:
-        self.start(self._answers, within=90)
-        return self
-
-    def _answers(self) -> bool:
-        try:
-            return requests.get(self.url + "/readyz", timeout=5).status_code == 200
-        except requests.RequestException:
-            return False
 
 
 @pytest.fixture

@@ -13,11 +13,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from support.browser import Browser
+from support.demo import Demo
 from support.forms import sign_in
-from support.gateway import COOKIE, PROJECT, binary, get
+from support.gateway import COOKIE, PROJECT, get
 from support.login import begin_login, finish_login, session_of
-from support.ports import free_port
-from support.processes import Server, bare_environment
 from support.servers import Servers
 from support.wait import eventually
 
@@ -28,25 +27,6 @@ IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
     "Version/17.5 Mobile/15E148 Safari/604.1"
 )
-
-
-class Demo(Server):
-    def __init__(self, directory: Path, **settings: str) -> None:
-        directory.mkdir(parents=True)
-        self.port = free_port()
-        self.url = f"http://localhost:{self.port}"
-        super().__init__(
-            "demo", [binary(), "demo", "--port", str(self.port)], directory, bare_environment(directory, **settings))
-
-    def launch(self) -> Demo:
-        self.start(self._answers, within=90)
-        return self
-
-    def _answers(self) -> bool:
-        try:
-            return requests.get(self.url + "/readyz", timeout=5).status_code == 200
-        except requests.RequestException:
-            return False
 
 
 @pytest.fixture

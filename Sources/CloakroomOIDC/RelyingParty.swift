@@ -71,8 +71,6 @@ public final class RelyingParty: LoginProvider {
         configuration.timeout.read = .seconds(10)
         // Shorter than servers commonly keep theirs: a token request must not meet one that is just closing.
         configuration.connectionPool.idleTimeout = .seconds(4)
-        // Who is refused is told at once, rather than after the time to connect: the caller knows when to try again.
-        configuration.connectionPool.retryConnectionEstablishment = false
         return configuration
     }
 

@@ -34,6 +34,7 @@ package struct ProviderCheck: Sendable {
     package static func httpClientConfiguration() -> HTTPClient.Configuration {
         var configuration = RelyingParty.httpClientConfiguration()
         configuration.timeout.connect = .seconds(3)
+        configuration.connectionPool.retryConnectionEstablishment = false
         return configuration
     }
 
